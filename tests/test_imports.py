@@ -161,9 +161,21 @@ def test_programs_of_the_board_are_python_3_8(path: Path) -> None:
     future = any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in tree.body)
     assert future or not any(isinstance(n, ast.AnnAssign | ast.arg) and n.annotation for n in ast.walk(tree))
     for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+            generic = ast.unparse(node.value.value) in {"dict", "list", "tuple", "set", "type"}
+            assert not generic, f"{path}:{node.lineno}: {ast.unparse(node.value)} is evaluated, and needs Python 3.9"
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "dataclass":
             newer = {k.arg for k in node.keywords} & {"slots", "kw_only", "match_args"}
             assert not newer, f"{path}:{node.lineno}: dataclass({newer}) needs Python 3.10"
+
+
+def test_programs_of_the_board_use_no_name_newer_than_python_3_8() -> None:
+    if not BOARD:
+        return
+    program = "from vermin.main import main; main()"
+    command = [sys.executable, "-c", program, "-t=3.8-", "--no-tips", "--violations", *map(str, BOARD)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_help_works_with_no_heavy_library() -> None:

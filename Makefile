@@ -1,0 +1,57 @@
+# Everything runs in .venv; nothing is installed outside it, except the system packages that
+# `make test` says it installs. Works with GNU make 3.81 on, so with the one of macOS.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO   := examples/digits/edgewright.yaml
+
+.PHONY: help demo stop test bench lint docs clean
+
+help:
+	@echo "make demo   install, then the whole story once on examples/digits; ends with a running service"
+	@echo "make stop   end that service"
+	@echo "make test   every test (installs what they need)"
+	@echo "make bench  compare with PyTorch, ONNX Runtime and OpenVINO + NNCF on this machine"
+	@echo "make lint   ruff and mypy --strict"
+	@echo "make docs   regenerate docs/configuration.md and docs/cli.md"
+	@echo "make clean  remove .venv and caches (runs and services in .edgewright stay)"
+
+demo: $(VENV)/.installed
+	$(BIN)/edgewright run $(DEMO)
+	$(BIN)/python examples/ask.py $(DEMO)
+
+stop: $(VENV)/.installed
+	$(BIN)/edgewright stop
+
+test: $(VENV)/.installed-for-tests
+	sh tools/system-packages.sh
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed-for-tests
+	$(BIN)/python benchmarks/run.py
+
+lint: $(VENV)/.installed-for-tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict src
+
+docs: $(VENV)/.installed
+	$(BIN)/edgewright schema --markdown > docs/configuration.md
+	$(BIN)/python tools/write_cli_docs.py > docs/cli.md
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+$(BIN)/python:
+	sh tools/make-venv.sh $(VENV)
+
+# No torch here: the demo's network was exported without it, and on Linux the public torch brings CUDA.
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e ".[openvino,examples]"
+	@touch $@
+
+$(VENV)/.installed-for-tests: $(VENV)/.installed
+	$(BIN)/python tools/install_cpu_torch.py
+	$(PIP) -e ".[openvino,torch,examples,minilm,test]"
+	@touch $@

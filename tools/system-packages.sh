@@ -1,0 +1,26 @@
+#!/bin/sh
+# System packages that some tests need: a Chromium and a Chinese font for the report. Installed where that may be
+# done unasked (apt, and root or a password-less sudo); elsewhere the tests that need them say so and are skipped.
+set -u
+
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="chromium"
+if command -v fc-list >/dev/null; then
+    fc-list :lang=zh 2>/dev/null | grep -q . || missing="${missing:-} fonts-noto-cjk"
+else
+    missing="${missing:-} fontconfig fonts-noto-cjk"
+fi
+[ -z "${missing:-}" ] && exit 0
+[ "$(uname)" = Linux ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "Not installed: ${missing}. Tests that need them will say so."
+    exit 0
+fi
+if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; else
+    echo "Not installed: ${missing}. Run: sudo apt-get install ${missing}"
+    exit 0
+fi
+echo "Installing system packages for the tests: ${missing}"
+$as_root apt-get -qq update && DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq install -y --no-install-recommends $missing >/dev/null ||
+    echo "That failed. Tests that need ${missing} will say so."
+exit 0
