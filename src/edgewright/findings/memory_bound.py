@@ -1,0 +1,38 @@
+"""Is the network waiting for memory rather than for arithmetic?
+
+By the roofline an operator under the ridge (few operations a byte) cannot use the device's peak: fewer bytes help it
+(INT8, half precision, fusion), more arithmetic units do not. The evidence sets the two shares side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgewright.core.facts import Facts
+from edgewright.core.profile import Finding, Profile
+from edgewright.core.roofline import COMPUTE, MEMORY
+from edgewright.findings._evidence import by_type, percent, share_of
+
+name = "memory_bound"
+VISIBLE = 0.25
+
+
+def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
+    found = [operator for operator in profile.operators if operator.bound == MEMORY]
+    share = share_of(found)
+    if share < VISIBLE:
+        return
+    arithmetic = share_of(operator for operator in profile.operators if operator.bound == COMPUTE)
+    unknown = max(0.0, 1 - share - arithmetic)
+    yield Finding(
+        rule=name,
+        title=f"Memory-bound operators take {percent(share)} of the time",
+        detail=f"By the roofline {percent(share)} of the operators' time is bound by memory "
+        f"({facts.bandwidth:.3g} GB/s measured), {percent(arithmetic)} by arithmetic; of {percent(unknown)} it is "
+        "not known.",
+        severity="info",
+        share=share,
+        evidence=by_type(found)[:8],
+        argues_for=("int8", "half", "simplify"),
+        remedy="Move fewer bytes: a lower precision, fused operators, a smaller input.",
+    )
