@@ -49,6 +49,7 @@ class Link(Protocol):
     python: str  # the device's interpreter for our programs
     root: str  # where releases live on the device
     scratch: str  # where candidates are tried
+    shares_files: bool  # the device sees this machine's files under the same paths: nothing has to be copied
 
     async def run(
         self, argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None = None, timeout_s: float = 600

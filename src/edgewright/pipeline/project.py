@@ -45,11 +45,13 @@ class Project:
             trust=model.trust,
         )
 
-    def data_source(self, source: DataSource) -> DataSource:
-        """The source with its paths made absolute."""
-        update: dict[str, Any] = {"path": source.path if source.path == "generated" else str(self.path(source.path))}
+    def data_source(self, source: DataSource, base: Path) -> DataSource:
+        """The source with its paths made absolute; `base` is where relative ones start."""
+        update: dict[str, Any] = {}
+        if source.path != "generated":
+            update["path"] = str((base / Path(source.path).expanduser()).absolute())
         if source.labels and source.labels != "none":
-            update["labels"] = str(self.path(source.labels))
+            update["labels"] = str((base / Path(source.labels).expanduser()).absolute())
         return source.model_copy(update=update)
 
     def task_options(self) -> Mapping[str, Any]:
@@ -76,7 +78,8 @@ def open_project(
     store = Store(home or default_root())
     path = Path(what).expanduser()
     if path.suffix in (".yaml", ".yml"):
-        config, base, notes = configuration.read(path), path.absolute().parent, ()
+        notes: tuple[str, ...] = ()
+        config, base = configuration.read(path), path.absolute().parent
     elif path.suffix == ".json":
         config, base, notes = _classic(path)
     else:
@@ -138,14 +141,31 @@ def _only(config: Config, target: str) -> Config:
 
 
 def _source(text: str, base: Path) -> str:
-    """`module:factory`, `package://…` and null models stay as written; a file's path is made absolute."""
-    if "://" in text:
-        return text
+    """A file's path made absolute. `package://name/file` is a file inside an installed package;
+    `module:factory` and null models stay as written."""
+    if text.startswith("package://"):
+        return str(_packaged(text))
     factory = re.fullmatch(r"(.+):([A-Za-z_][\w.]*)", text)
     if factory:
         module = factory.group(1)
         return f"{(base / module).absolute()}:{factory.group(2)}" if module.endswith(".py") else text
     return text if text.startswith("null") else str((base / Path(text).expanduser()).absolute())
+
+
+def _packaged(text: str) -> Path:
+    from importlib.util import find_spec
+
+    package, _, inside = text.removeprefix("package://").partition("/")
+    spec = find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            f"The package {package} of {text} is not installed.", f"Install it: pip install {package.replace('_', '-')}"
+        )
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    path = (folder / inside).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise InputError(f"{text} leaves its package.", "Name a file inside the package.")
+    return path
 
 
 def _name(text: str) -> str:

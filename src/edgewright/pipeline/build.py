@@ -1,0 +1,110 @@
+"""Build: a recipe to a service folder, through its target; the folder is final and content-addressed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgewright import targets
+from edgewright.core.errors import EdgewrightError
+from edgewright.core.recipe import Artifact, EngineSpec, Recipe, ServiceSpec
+from edgewright.core.record import Record, digest_of
+from edgewright.core.task import Dataset
+from edgewright.pipeline.assemble import assemble
+from edgewright.pipeline.load import Data, Loaded
+from edgewright.pipeline.progress import Progress
+from edgewright.pipeline.project import Project
+from edgewright.store.cache import code_version
+
+
+def build(project: Project, loaded: Loaded, data: Data, recipe: Recipe, progress: Progress) -> Artifact:
+    """The artefact of a recipe. Recipes that differ only in runtime settings share their built files."""
+    progress.stage("build", f"{recipe.name} for {recipe.family}")
+    store = project.store
+    calibration = (
+        data.calibration
+        if recipe.precision in ("int8", "mixed") and recipe.quantiser.get("kind") != "dynamic"
+        else None
+    )
+    code = code_version("graph", f"targets/{recipe.family}", "device", f"tasks/{loaded.task.kind}", "pipeline/assemble")
+    versions = _versions(recipe.family)
+    built_key = digest_of(code, versions, loaded.key, recipe.build_key(), calibration.digest if calibration else "")
+    built = store.get("build", built_key, _Built)
+    if built is None or not store.folder("build", built_key).is_dir():
+        built = _build(project, loaded, recipe, calibration, built_key)
+    key = digest_of(built_key, recipe)
+    artifact = store.get("artifact", key, Artifact)
+    if artifact and (store.folder("artifact", key) / "service.json").is_file():
+        return artifact
+    service = with_runtime(built.service, recipe)
+    source = store.folder("build", built_key)
+    with store.making("artifact", key) as folder:
+        _link_tree(source, folder)
+        assemble(service, folder)
+    folder = store.folder("artifact", key)
+    files = {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    size = sum(p.stat().st_size for p in (folder / "model").rglob("*") if p.is_file())
+    artifact = Artifact(recipe, folder, files, service, size, built.seconds, built.quantised, built.notes)
+    return store.put("artifact", key, artifact)
+
+
+@dataclass(frozen=True)
+class _Built(Record):
+    service: ServiceSpec
+    quantised: dict[str, int]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def _build(project: Project, loaded: Loaded, recipe: Recipe, calibration: Dataset | None, key: str) -> _Built:
+    started = time.monotonic()
+    with project.store.making("build", key) as folder:
+        result = targets.get(recipe.family).build(loaded.models, loaded.task, recipe, calibration, folder)
+        if not (folder / "model").is_dir():
+            raise EdgewrightError(f"The target {recipe.family} wrote no model.", "Report this.")
+    seconds = time.monotonic() - started
+    return project.store.put("build", key, _Built(result.service, dict(result.quantised), result.notes, seconds))
+
+
+def with_runtime(service: ServiceSpec, recipe: Recipe) -> ServiceSpec:
+    """The service with the recipe's runtime settings laid over each engine's own."""
+
+    def settled(engine: EngineSpec) -> EngineSpec:
+        return replace(engine, settings={**engine.settings, **recipe.runtime})
+
+    return replace(
+        service, precision=recipe.precision, engines={role: settled(engine) for role, engine in service.engines.items()}
+    )
+
+
+def _versions(family: str) -> dict[str, str]:
+    import importlib.metadata as metadata
+
+    found = {}
+    for name in (family, "onnxruntime", "onnx", "nncf", "numpy"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """Hard links where the file system allows: variants of one build share their bytes."""
+
+    def link(a: str, b: str) -> None:
+        try:
+            os.link(a, b)
+        except OSError:
+            shutil.copyfile(a, b)
+
+    shutil.copytree(source / "model", target / "model", copy_function=link)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
