@@ -39,6 +39,6 @@ def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
         severity="info",
         share=share,
         evidence=rows(inefficient or slowest(found)),
-        argues_for=("int8", "half"),
+        argues_for=("int8", "bf16", "fp16"),
         remedy="Run the convolutions in a lower precision: INT8 first, then half precision.",
     )

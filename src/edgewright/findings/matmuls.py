@@ -28,6 +28,6 @@ def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
         severity="info",
         share=share,
         evidence=rows(slowest(found)),
-        argues_for=("int8", "int8-dynamic", "half"),
+        argues_for=("int8", "int8-dynamic", "bf16", "fp16"),
         remedy="Try dynamic INT8, which needs no calibration data, then half precision.",
     )

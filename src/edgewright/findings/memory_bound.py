@@ -33,6 +33,6 @@ def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
         severity="info",
         share=share,
         evidence=by_type(found)[:8],
-        argues_for=("int8", "half", "simplify"),
+        argues_for=("int8", "bf16", "fp16", "simplify"),
         remedy="Move fewer bytes: a lower precision, fused operators, a smaller input.",
     )
