@@ -13,7 +13,7 @@ import pytest
 
 from edgewright import transports
 from edgewright.core.contracts import Link
-from edgewright.core.errors import ConfigError, DeviceError
+from edgewright.core.errors import DeviceError
 
 SPEAKER = "import sys\nfor line in sys.stdin: print(line.strip(), flush=True)"
 FAILURE = "import sys; print('out'); print('broken pipe', file=sys.stderr); sys.exit(7)"
@@ -55,11 +55,12 @@ def test_every_member_is_covered_or_says_where_it_is_tested() -> None:
 
 @pytest.fixture(params=sorted(ADDRESSES))
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], object]:
-    address, root = ADDRESSES[request.param](tmp_path)
+    member = request.param
+    address, root = ADDRESSES[member](tmp_path)
 
     @asynccontextmanager
     async def link() -> AsyncIterator[Link]:
-        found = await transports.for_address(address).open(address, root=root)
+        found = await transports.get(member).open(address, root=root)
         try:
             yield found
         finally:
@@ -202,8 +203,3 @@ def test_close_may_be_called_twice_and_ends_the_link(opened: Open) -> None:
                 await link.run([link.python, "-c", ECHO])
 
     asyncio.run(story())
-
-
-def test_an_unknown_address_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(ConfigError, match="Did you mean 'local'"):
-        transports.for_address("locl")
