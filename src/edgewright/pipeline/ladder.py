@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from edgewright import targets
 from edgewright.core.config import TargetConfig
@@ -14,10 +15,10 @@ from edgewright.core.facts import Facts
 from edgewright.core.profile import Finding
 from edgewright.core.recipe import Artifact, Recipe
 from edgewright.core.record import Record
-from edgewright.core.verdict import FAIL, Decision, Measurement, MetricResult, Verdict
+from edgewright.core.verdict import FAIL, PASS, Decision, Measurement, MetricResult, Verdict
 from edgewright.pipeline.baseline import build_baseline, probe
 from edgewright.pipeline.build import build
-from edgewright.pipeline.check import accuracy, allowed_drops, check, measure_alone
+from edgewright.pipeline.check import Bench, accuracy, allowed_drops, check, measure_alone
 from edgewright.pipeline.choose import choose
 from edgewright.pipeline.load import Data, Loaded
 from edgewright.pipeline.plan import Evidence, next_recipe
@@ -25,6 +26,7 @@ from edgewright.pipeline.profile import Profiled, profile_artifact
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
 
+MOST_VARIANTS = 3
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +37,7 @@ class TargetResult(Record):
     target: TargetName
     facts: Facts
     baseline: Verdict
+    baseline_artifact: Artifact
     profile: Profiled | None
     verdicts: tuple[Verdict, ...]
     artifacts: Mapping[str, Artifact]
@@ -80,89 +83,84 @@ def offers_of(target: TargetConfig, loaded: Loaded, data: Data, facts: Facts) ->
     return found
 
 
-async def evidence_of(
+async def set_up(
     project: Project, target: TargetConfig, loaded: Loaded, data: Data, link: Link, progress: Progress
-) -> tuple[Artifact, Evidence, Profiled]:
-    """The baseline built, measured and profiled on the device: what a plan looks at."""
+) -> tuple[Bench, Evidence, Profiled]:
+    """The baseline built, profiled and measured on the device: what a plan looks at."""
     facts = await probe(project, target.family, link, progress)
     base = build_baseline(project, loaded, data, progress)
+    bench = Bench(project, loaded, data, base, link, progress)
     view = await profile_artifact(project, loaded, data, base, link, facts, progress)
     progress.stage("benchmark", f"the baseline, {base.recipe.name}")
-    alone = await measure_alone(project, data, base, link, progress)
-    return base, Evidence(facts, alone, view.profile, (*view.findings, *data.health)), view
+    alone = await measure_alone(bench, base)
+    return bench, Evidence(facts, alone, view.profile, (*view.findings, *data.health)), view
 
 
 async def climb(
     project: Project, target: TargetConfig, loaded: Loaded, data: Data, link: Link, progress: Progress
 ) -> TargetResult:
     """One target's candidates, checked, and the decision among them."""
-    allowed_drops(project, loaded, data)
-    base, evidence, view = await evidence_of(project, target, loaded, data, link, progress)
+    allowed = allowed_drops(project, loaded, data)
+    bench, evidence, view = await set_up(project, target, loaded, data, link, progress)
     offers = offers_of(target, loaded, data, evidence.facts)
-    history: list[Verdict] = []
-    artifacts: dict[str, Artifact] = {}
-    seen: list[Measurement] = []
-    while (recipe := next_recipe(offers, history, evidence)) is not None:
-        history.append(await _try(project, loaded, data, recipe, base, link, progress, artifacts, seen))
-    history += await _tuned(project, target, loaded, data, base, evidence, history, link, progress, artifacts, seen)
-    decision = choose(target.name, history, project.config.goal)
-    metrics = await accuracy(project, loaded, data, base, base, link, allowed_drops(project, loaded, data), progress)
-    baseline = _baseline_verdict(base, seen[-1] if seen else evidence.baseline, next(iter(metrics.values())))
-    name = TargetName(target.name, target.family, target.device)
-    return TargetResult(name, evidence.facts, baseline, view, tuple(history), artifacts, decision, data.health)
+    tried = _Tried([], {}, [])
+    while (recipe := next_recipe(offers, tried.verdicts, evidence)) is not None:
+        await _try(bench, recipe, tried)
+    for recipe in _variants(project, target, evidence, tried):
+        await _try(bench, recipe, tried)
+    decision = choose(target.name, tried.verdicts, project.config.goal)
+    progress.stage("check", "accuracy of the baseline")
+    metrics = await accuracy(bench, bench.baseline, allowed)
+    measured = tried.baselines[-1] if tried.baselines else evidence.baseline
+    baseline = _baseline_verdict(bench.baseline, measured, next(iter(metrics.values())))
+    return TargetResult(
+        target=TargetName(target.name, target.family, target.device),
+        facts=evidence.facts,
+        baseline=baseline,
+        baseline_artifact=bench.baseline,
+        profile=view,
+        verdicts=tuple(tried.verdicts),
+        artifacts=tried.artifacts,
+        decision=decision,
+        calibration_health=data.health,
+    )
 
 
-async def _tuned(
-    project: Project,
-    target: TargetConfig,
-    loaded: Loaded,
-    data: Data,
-    base: Artifact,
-    evidence: Evidence,
-    history: Sequence[Verdict],
-    link: Link,
-    progress: Progress,
-    artifacts: dict[str, Artifact],
-    seen: list[Measurement],
-) -> list[Verdict]:
+@dataclass
+class _Tried:
+    """What the climb has so far; `baselines` are the baseline's figures from each candidate's rounds."""
+
+    verdicts: list[Verdict]
+    artifacts: dict[str, Artifact]
+    baselines: list[Measurement]
+
+
+def _variants(project: Project, target: TargetConfig, evidence: Evidence, tried: _Tried) -> Sequence[Recipe]:
     """Runtime variants of the leader (threads, streams), where the family knows any worth trying."""
-    member = targets.get(target.family)
-    tune = getattr(member, "tune", None)
-    decision = choose(target.name, history, project.config.goal)
+    tune = getattr(targets.get(target.family), "tune", None)
+    decision = choose(target.name, tried.verdicts, project.config.goal)
     if tune is None or not decision.chosen:
-        return []
-    leader = artifacts[decision.chosen].recipe
-    found = []
-    for recipe in list(tune(leader, evidence.facts, project.config.goal))[:3]:
-        found.append(await _try(project, loaded, data, recipe, base, link, progress, artifacts, seen))
-    return found
+        return ()
+    leader = tried.artifacts[decision.chosen].recipe
+    return tuple(islice(tune(leader, evidence.facts, project.config.goal), MOST_VARIANTS))
 
 
-async def _try(
-    project: Project,
-    loaded: Loaded,
-    data: Data,
-    recipe: Recipe,
-    base: Artifact,
-    link: Link,
-    progress: Progress,
-    artifacts: dict[str, Artifact],
-    seen: list[Measurement],
-) -> Verdict:
+async def _try(bench: Bench, recipe: Recipe, tried: _Tried) -> None:
     """Builds and checks one recipe. What fails is a failed candidate, never a failed run."""
     try:
-        artifact = build(project, loaded, data, recipe, progress)
-        checked = await check(project, loaded, data, artifact, base, link, progress)
+        artifact = build(bench.project, bench.loaded, bench.data, recipe, bench.progress)
+        checked = await check(bench, artifact)
     except (ConfigError, InputError):
         raise
     except EdgewrightError as error:
-        return _failed(recipe, str(error))
-    except Exception as error:  # a runtime's own exception: any type, so it is caught by none in particular
+        tried.verdicts.append(_failed(recipe, str(error)))
+    except Exception as error:  # a runtime raises types of its own: none may end the run
         log.exception("candidate %s failed", recipe.name)
-        return _failed(recipe, f"{type(error).__name__}: {' '.join(str(error).split())[:400]}")
-    artifacts[recipe.name] = artifact
-    seen.append(checked.baseline)
-    return replace(checked.verdict, recipe=recipe)
+        tried.verdicts.append(_failed(recipe, f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"))
+    else:
+        tried.artifacts[recipe.name] = artifact
+        tried.baselines.append(checked.baseline)
+        tried.verdicts.append(replace(checked.verdict, recipe=recipe))
 
 
 def _failed(recipe: Recipe, why: str) -> Verdict:
@@ -171,4 +169,4 @@ def _failed(recipe: Recipe, why: str) -> Verdict:
 
 def _baseline_verdict(base: Artifact, measured: Measurement, metric: MetricResult) -> Verdict:
     own = replace(measured, speedup=None, base="")
-    return Verdict(base.recipe, "pass", ("the reference",), replace(metric, drop=None), own, base.size_bytes, 0.0)
+    return Verdict(base.recipe, PASS, ("the reference",), replace(metric, drop=None), own, base.size_bytes)
