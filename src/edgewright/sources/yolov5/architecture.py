@@ -201,7 +201,7 @@ def _convolutional(
     rest = values[1:]
     if len(inputs) != 1:
         raise InputError(f"Layer {index} ({kind}) has {len(inputs)} inputs; it takes one.", _REMEDY)
-    if repeats > 1 and kind not in _WITH_INNER_REPEATS and entering[0] * (4 if kind == "Focus" else 1) != out:
+    if repeats > 1 and kind not in _WITH_INNER_REPEATS and entering[0] != out:
         raise InputError(f"Layer {index} ({kind}) is repeated but changes the number of channels.", _REMEDY)
     common = (index, kind, inputs, entering, out)
     if kind in ("Conv", "Focus"):
