@@ -1,0 +1,33 @@
+"""Planted for the rule `quantisation_potential`: figures made up so that it must, or must not, fire."""
+
+from dataclasses import replace
+
+from edgewright.core.facts import Facts
+from edgewright.core.profile import Operator, Profile
+
+FACTS = Facts("planted", "planted", cores=2, threads=2, peaks={"fp32": 100, "int8": 350}, bandwidth=10)
+
+
+def fires() -> tuple[Profile, Facts]:
+    operators = (
+        Operator(
+            "conv", "Conv", 9000, inputs=((1, 64, 80, 80), (64, 64, 3, 3)), outputs=((1, 64, 80, 80),), dtype="fp32"
+        ),
+        Operator(
+            "cat", "Concat", 1000, inputs=((1, 64, 80, 80), (1, 64, 80, 80)), outputs=((1, 128, 80, 80),), dtype="fp32"
+        ),
+    )
+    return Profile("planted", "planted", "fp32", 10_000.0, operators), FACTS
+
+
+def silent() -> tuple[Profile, Facts]:
+    """The same network on a device without INT8 instructions: its measured INT8 peak is lower."""
+    operators = (
+        Operator(
+            "conv", "Conv", 9000, inputs=((1, 64, 80, 80), (64, 64, 3, 3)), outputs=((1, 64, 80, 80),), dtype="fp32"
+        ),
+        Operator(
+            "cat", "Concat", 1000, inputs=((1, 64, 80, 80), (1, 64, 80, 80)), outputs=((1, 128, 80, 80),), dtype="fp32"
+        ),
+    )
+    return Profile("planted", "planted", "fp32", 10_000.0, operators), replace(FACTS, peaks={"fp32": 100, "int8": 95})
