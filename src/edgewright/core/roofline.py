@@ -48,6 +48,10 @@ def item_bytes(dtype: str) -> int:
     return _PRECISIONS[precision][0] if precision else 4
 
 
+_VIEWS = frozenset({"reshape", "flatten", "squeeze", "unsqueeze", "identity", "view", "shape", "shapeof"})
+"""A new name or shape for the same bytes: whether anything moves, shapes do not tell."""
+
+
 def flops(operator: Operator) -> float:
     """Operations per inference, from shapes; 0 where they do not tell.
 
@@ -66,7 +70,12 @@ def moved_bytes(operator: Operator) -> float:
     if operator.bytes > 0:
         return operator.bytes
     kind, written = kind_of(operator.type), sum(map(_elements, operator.outputs))
-    if kind == "boundary" or not written or not all(map(_is_known, operator.inputs + operator.outputs)):
+    if (
+        kind == "boundary"
+        or operator.type.lower().split("::")[-1] in _VIEWS
+        or not written
+        or not all(map(_is_known, operator.inputs + operator.outputs))
+    ):
         return 0.0
     read = sum(map(_elements, operator.inputs))
     if operator.type.lower().startswith(("gather", "slice", "strided", "index", "embedding")):
