@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "findings": {"core"},
     "targets": {"core", "graph", "device"},
     "transports": {"core"},
-    "pipeline": {"core", "graph", "store", "device", *PLUG_ROOMS},  # plug rooms: the room itself, never a member
+    "pipeline": {"core", "graph", "store", "device", "report", *PLUG_ROOMS},  # plug rooms: the room itself, never a member
     "cli": {"pipeline", "report", "store", "core"},
 }
 HEAVY = {
