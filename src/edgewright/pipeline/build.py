@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgewright import targets
 from edgewright.core.errors import EdgewrightError
-from edgewright.core.recipe import Artifact, EngineSpec, Recipe, ServiceSpec
+from edgewright.core.recipe import Artifact, EngineSpec, Port, Recipe, ServiceSpec
 from edgewright.core.record import Record, digest_of
 from edgewright.core.task import Dataset
 from edgewright.pipeline.assemble import assemble
@@ -71,14 +71,19 @@ def _build(project: Project, loaded: Loaded, recipe: Recipe, calibration: Datase
 
 
 def with_runtime(service: ServiceSpec, recipe: Recipe) -> ServiceSpec:
-    """The service with the recipe's runtime settings laid over each engine's own."""
+    """The service with the recipe's runtime settings laid over each engine's own. A setting `batch`
+    reshapes what was built for batch one when it is opened, so that a sweep needs no second build."""
+    batch = int(recipe.runtime.get("batch", recipe.batch))
+
+    def port(one: Port) -> Port:
+        return replace(one, shape=(batch, *one.shape[1:])) if one.shape[:1] == (1,) and batch > 1 else one
 
     def settled(engine: EngineSpec) -> EngineSpec:
-        return replace(engine, settings={**engine.settings, **recipe.runtime})
+        ports = {"inputs": tuple(map(port, engine.inputs)), "outputs": tuple(map(port, engine.outputs))}
+        return replace(engine, settings={**engine.settings, **recipe.runtime}, **ports)
 
-    return replace(
-        service, precision=recipe.precision, engines={role: settled(engine) for role, engine in service.engines.items()}
-    )
+    engines = {role: settled(engine) for role, engine in service.engines.items()}
+    return replace(service, precision=recipe.precision, batch=batch, engines=engines)
 
 
 def _versions(family: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from edgewright.core.record import Record, digest_of
 from edgewright.core.task import Dataset
 from edgewright.core.verdict import UNDECIDED, Measurement, MetricResult, Verdict
 from edgewright.pipeline import statistics
+from edgewright.pipeline.build import build
 from edgewright.pipeline.judge import gate, judge, limits
 from edgewright.pipeline.load import Data, Loaded
 from edgewright.pipeline.place import place
@@ -174,8 +175,13 @@ async def sweep(bench: Bench, artifact: Artifact, batches: Sequence[int] = (1, 4
         found: dict[str, Measurement] = {}
         for number, batch in enumerate(batches):
             bench.progress.step(number, len(batches), f"batch {batch}")
-            entrant = replace(await _entrant(bench, str(batch), artifact), batch=batch)
+            recipe = artifact.recipe
+            if batch > 1:
+                runtime = {**recipe.runtime, "batch": batch}
+                recipe = replace(recipe, name=f"{recipe.name}-batch{batch}", runtime=runtime)
             try:
+                built = build(bench.project, bench.loaded, bench.data, recipe, bench.progress)
+                entrant = replace(await _entrant(bench, str(batch), built), batch=batch)
                 found |= await race(bench.link, [entrant], await bench.race_samples(), bench.progress, rounds=3)
             except DeviceError:
                 continue
