@@ -79,8 +79,8 @@ def with_runtime(service: ServiceSpec, recipe: Recipe) -> ServiceSpec:
         return replace(one, shape=(batch, *one.shape[1:])) if one.shape[:1] == (1,) and batch > 1 else one
 
     def settled(engine: EngineSpec) -> EngineSpec:
-        ports = {"inputs": tuple(map(port, engine.inputs)), "outputs": tuple(map(port, engine.outputs))}
-        return replace(engine, settings={**engine.settings, **recipe.runtime}, **ports)
+        inputs, outputs = tuple(map(port, engine.inputs)), tuple(map(port, engine.outputs))
+        return replace(engine, settings={**engine.settings, **recipe.runtime}, inputs=inputs, outputs=outputs)
 
     engines = {role: settled(engine) for role, engine in service.engines.items()}
     return replace(service, precision=recipe.precision, batch=batch, engines=engines)
