@@ -16,8 +16,13 @@ COCO = (
 )  # fmt: skip
 
 
-def labels_for(given: tuple[str, ...], known: tuple[str, ...], classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of a detector's classes and notes for the user. InputError where the given names do not fit."""
+def labels_for(
+    given: tuple[str, ...], known: tuple[str, ...], classes: int, *, coco: bool = True
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of a model's classes and notes for the user. InputError where the given names do not fit.
+
+    `coco` allows COCO's names for 80 classes that nobody named (a detector's, not a classifier's).
+    """
     if given:
         if len(given) != classes:
             raise InputError(
@@ -27,7 +32,7 @@ def labels_for(given: tuple[str, ...], known: tuple[str, ...], classes: int) -> 
         return given, ()
     if len(known) == classes:
         return known, ()
-    if classes == len(COCO):
+    if coco and classes == len(COCO):
         return COCO, ("The file names no classes; it has 80, so COCO's names are used.",)
     note = f"The file names no classes; the {classes} are called class0, class1, …"
     return tuple(f"class{i}" for i in range(classes)), (note,)

@@ -1,0 +1,154 @@
+"""Which kind of model is this? Told from the shapes of its inputs and of what it really answers, never from its name.
+
+| family  | answer                     | N                                                        |
+|---------|----------------------------|----------------------------------------------------------|
+| yolov5  | batch × N × (5 + classes)  | anchors (1–9) × Σ cells of 3 or 4 levels, pixels, decoded |
+| yolox   | batch × N × (5 + classes)  | Σ cells of 3 levels                                      |
+| yolov8  | batch × (4 + classes) × N  | Σ cells of 3 or 4 levels                                 |
+| classes | batch × classes            |                                                          |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgewright.core.model import Step, TaskHints, TensorSpec
+from edgewright.sources.labels import labels_for
+from edgewright.sources.onnx.metadata import Metadata
+
+LEVELS = ((8, 16, 32), (8, 16, 32, 64))
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What the model is, and the one output its task reads ("" keeps them all)."""
+
+    hints: TaskHints
+    output: str = ""
+
+
+def recognise(
+    proto: Any,
+    inputs: Sequence[TensorSpec],
+    answers: Mapping[str, tuple[int, ...]],
+    metadata: Metadata,
+    given: tuple[str, ...],
+) -> Recognised:
+    """`answers` are the real shapes of the outputs for one example; `given` the user's own labels."""
+    size = _image(inputs)
+    if size is not None and metadata.task in ("", "detect", "detection"):
+        for output, shape in answers.items():
+            found = _detector(proto, output, shape, size, metadata, given)
+            if found is not None:
+                return found
+    if size is not None and metadata.task in ("", "classify", "classification") and len(answers) == 1:
+        ((output, shape),) = answers.items()
+        if len(shape) == 2 and shape[1] >= 2:
+            return _classifier(proto, inputs[0], output, shape[1], size, metadata, given)
+    note = f"The file's metadata says '{metadata.task}', which is compared as tensors here." if metadata.task else ""
+    labels = given or metadata.labels
+    return Recognised(TaskHints(kind="tensors", labels=labels, notes=(note,) if note else ()))
+
+
+def _image(inputs: Sequence[TensorSpec]) -> tuple[int, int] | None:
+    """Height and width, where the one input is an image (batch × 1 or 3 × H × W)."""
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] not in (1, 3):
+        return None
+    height, width = inputs[0].shape[2:]
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _detector(
+    proto: Any,
+    output: str,
+    shape: tuple[int, ...],
+    size: tuple[int, int],
+    metadata: Metadata,
+    given: tuple[str, ...],
+) -> Recognised | None:
+    if len(shape) != 3:
+        return None
+    _, rows, columns = shape
+    for strides in LEVELS:
+        if any(side % strides[-1] for side in size):
+            continue
+        cells = sum((size[0] // s) * (size[1] // s) for s in strides)
+        if columns == cells and 5 <= rows < columns:
+            return _hints("yolov8", Step("yolov8_flat", {"role": output}), rows - 4, strides, size, metadata, given)
+        if rows == cells and columns >= 6:
+            decoded = any(node.op_type == "Exp" for node in proto.graph.node)
+            params = {"role": output, "strides": list(strides), "size": list(size), "decoded": decoded}
+            return _hints("yolox", Step("yolox", params), columns - 5, strides, size, metadata, given)
+        if rows % cells == 0 and 2 <= rows // cells <= 9 and columns >= 6:
+            return _hints("yolov5", Step("yolov5_flat", {"role": output}), columns - 5, strides, size, metadata, given)
+    return None
+
+
+def _hints(
+    family: str,
+    decode: Step,
+    classes: int,
+    strides: tuple[int, ...],
+    size: tuple[int, int],
+    metadata: Metadata,
+    given: tuple[str, ...],
+) -> Recognised:
+    labels, notes = labels_for(given, metadata.labels, classes)
+    if metadata.labels and len(metadata.labels) != classes:
+        notes = (f"The file names {len(metadata.labels)} classes, but its answers hold {classes}.", *notes)
+    yolox = family == "yolox"
+    letterbox = {"size": list(size), "value": 114, "centre": not yolox, "scale_up": True}
+    hints = TaskHints(
+        kind="detection",
+        family=family,
+        labels=labels,
+        strides=strides,
+        anchors=metadata.anchors if family == "yolov5" and len(metadata.anchors) == len(strides) else (),
+        preprocess=(
+            Step("letterbox", letterbox),
+            Step("colour", {"order": "bgr" if yolox else "rgb"}),
+            Step("scale", {"factor": 1.0 if yolox else 1 / 255}),
+            Step("layout", {"to": "NCHW"}),
+        ),
+        postprocess=(decode, Step("nms", {"class_wise": True}), Step("unletterbox")),
+        notes=notes,
+    )
+    return Recognised(hints, str(decode.params["role"]))
+
+
+def _classifier(
+    proto: Any,
+    image: TensorSpec,
+    output: str,
+    classes: int,
+    size: tuple[int, int],
+    metadata: Metadata,
+    given: tuple[str, ...],
+) -> Recognised:
+    labels, notes = labels_for(given, metadata.labels, classes, coco=False)
+    last = next((node for node in reversed(proto.graph.node) if output in node.output), None)
+    normalised = last is not None and last.op_type == "Softmax"
+    steps = [Step("resize", {"size": list(size), "keep_ratio": False})]
+    if metadata.task:  # Ultralytics' classifiers: the short side to the size, the middle cut out, no mean
+        steps = [Step("resize", {"size": list(size), "keep_ratio": True}), Step("centre_crop", {"size": list(size)})]
+    steps += [
+        Step("colour", {"order": "gray" if image.shape[1] == 1 else "rgb"}),
+        Step("scale", {"factor": 1 / 255}),
+    ]
+    if image.shape[1] == 3 and not metadata.task:
+        steps.append(Step("normalise", {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}))
+        notes += ("ImageNet's mean and deviation are assumed; state `task.preprocess` where the training used others.",)
+    hints = TaskHints(
+        kind="classification",
+        labels=labels,
+        preprocess=(*steps, Step("layout", {"to": "NCHW"})),
+        postprocess=(
+            Step("identity" if normalised else "softmax", {"role": output}),
+            Step("top_k", {"k": min(5, classes)}),
+        ),
+        notes=notes,
+    )
+    return Recognised(hints, output)
