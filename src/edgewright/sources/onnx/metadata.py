@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
 from typing import Any
 
+from edgewright.sources.families import Metadata
+
 MAX_TEXT = 1 << 20
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """Empty fields were not in the file, or not readable. `size` is (height, width)."""
-
-    labels: tuple[str, ...] = ()
-    task: str = ""
-    stride: int = 0
-    size: tuple[int, int] | None = None
-    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 def read_metadata(proto: Any) -> Metadata:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgewright.core.errors import InputError
 from edgewright.core.model import LoadedModel, Model, ModelSpec, Parity, Role
+from edgewright.sources.families import recognise
 from edgewright.sources.model_file import input_specs, opset_of, parameter_count, save_model
-from edgewright.sources.onnx.families import recognise
 from edgewright.sources.onnx.metadata import read_metadata
 from edgewright.sources.onnx.reading import INLINE_CHECK_BYTES, read_graph
 from edgewright.sources.onnx.shapes import apply_shapes, example_inputs, fix_image_size
@@ -50,8 +50,7 @@ class OnnxSource:
         inputs = input_specs(proto)
         example = example_inputs(inputs)
         answers = _answers(proto, path, example)
-        shapes = {name: array.shape for name, array in answers.items()}
-        found = recognise(proto, inputs, shapes, metadata, spec.labels)
+        found = recognise(inputs, answers, metadata, spec.labels)
         hints = _with_notes(found.hints, notes)
         content = _Content(proto, answers, found.output)
         return LoadedModel(spec, self.name, hints, content, example=example, parameters=parameter_count(proto))

@@ -14,12 +14,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgewright.core.model import Step, TaskHints, TensorSpec
 from edgewright.sources.labels import labels_for
-from edgewright.sources.onnx.metadata import Metadata
 
 LEVELS = ((8, 16, 32), (8, 16, 32, 64))
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file or a module says of itself; empty fields were not said. `size` is (height, width)."""
+
+    labels: tuple[str, ...] = ()
+    task: str = ""
+    stride: int = 0
+    size: tuple[int, int] | None = None
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,23 +44,23 @@ class Recognised:
 
 
 def recognise(
-    proto: Any,
     inputs: Sequence[TensorSpec],
-    answers: Mapping[str, tuple[int, ...]],
+    answers: Mapping[str, NDArray[Any]],
     metadata: Metadata,
     given: tuple[str, ...],
 ) -> Recognised:
-    """`answers` are the real shapes of the outputs for one example; `given` the user's own labels."""
+    """`answers` are the outputs for one example; `given` the user's own labels. Never raises but for labels that do
+    not fit (InputError)."""
     size = _image(inputs)
     if size is not None and metadata.task in ("", "detect", "detection"):
-        for output, shape in answers.items():
-            found = _detector(proto, output, shape, size, metadata, given)
+        for output, answer in answers.items():
+            found = _detector(output, answer, size, metadata, given)
             if found is not None:
                 return found
     if size is not None and metadata.task in ("", "classify", "classification") and len(answers) == 1:
-        ((output, shape),) = answers.items()
-        if len(shape) == 2 and shape[1] >= 2:
-            return _classifier(proto, inputs[0], output, shape[1], size, metadata, given)
+        ((output, answer),) = answers.items()
+        if answer.ndim == 2 and answer.shape[1] >= 2 and answer.dtype.kind == "f":
+            return _classifier(inputs[0], output, answer, size, metadata, given)
     note = f"The file's metadata says '{metadata.task}', which is compared as tensors here." if metadata.task else ""
     labels = given or metadata.labels
     return Recognised(TaskHints(kind="tensors", labels=labels, notes=(note,) if note else ()))
@@ -62,16 +75,11 @@ def _image(inputs: Sequence[TensorSpec]) -> tuple[int, int] | None:
 
 
 def _detector(
-    proto: Any,
-    output: str,
-    shape: tuple[int, ...],
-    size: tuple[int, int],
-    metadata: Metadata,
-    given: tuple[str, ...],
+    output: str, answer: NDArray[Any], size: tuple[int, int], metadata: Metadata, given: tuple[str, ...]
 ) -> Recognised | None:
-    if len(shape) != 3:
+    if answer.ndim != 3:
         return None
-    _, rows, columns = shape
+    _, rows, columns = answer.shape
     for strides in LEVELS:
         if any(side % strides[-1] for side in size):
             continue
@@ -79,12 +87,20 @@ def _detector(
         if columns == cells and 5 <= rows < columns:
             return _hints("yolov8", Step("yolov8_flat", {"role": output}), rows - 4, strides, size, metadata, given)
         if rows == cells and columns >= 6:
-            decoded = any(node.op_type == "Exp" for node in proto.graph.node)
+            decoded = _in_pixels(answer, strides, size)
             params = {"role": output, "strides": list(strides), "size": list(size), "decoded": decoded}
             return _hints("yolox", Step("yolox", params), columns - 5, strides, size, metadata, given)
         if rows % cells == 0 and 2 <= rows // cells <= 9 and columns >= 6:
             return _hints("yolov5", Step("yolov5_flat", {"role": output}), columns - 5, strides, size, metadata, given)
     return None
+
+
+def _in_pixels(answer: NDArray[Any], strides: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Whether centres already follow their cells over the image; undecoded ones are offsets of a cell or so."""
+    centres = np.concatenate([np.tile(np.arange(size[1] // s) * s, size[0] // s) for s in strides])
+    x = answer[0, :, 0].astype(np.float64)
+    spread = x.std() * centres.std()
+    return bool(spread > 0 and np.mean((x - x.mean()) * (centres - centres.mean())) / spread > 0.9)
 
 
 def _hints(
@@ -120,17 +136,16 @@ def _hints(
 
 
 def _classifier(
-    proto: Any,
     image: TensorSpec,
     output: str,
-    classes: int,
+    answer: NDArray[Any],
     size: tuple[int, int],
     metadata: Metadata,
     given: tuple[str, ...],
 ) -> Recognised:
+    classes = answer.shape[1]
     labels, notes = labels_for(given, metadata.labels, classes, coco=False)
-    last = next((node for node in reversed(proto.graph.node) if output in node.output), None)
-    normalised = last is not None and last.op_type == "Softmax"
+    normalised = bool((answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=1e-3))
     steps = [Step("resize", {"size": list(size), "keep_ratio": False})]
     if metadata.task:  # Ultralytics' classifiers: the short side to the size, the middle cut out, no mean
         steps = [Step("resize", {"size": list(size), "keep_ratio": True}), Step("centre_crop", {"size": list(size)})]
