@@ -203,13 +203,6 @@ class Config(_Section):
             )
         if any(m.startswith("map") for m in wanted) and any(m.startswith("top") for m in wanted):
             raise ValueError("goal.max_drop contradicts itself: no task has both mAP and top-k accuracy")
-        for name, limit in (("latency_p95_ms", self.goal.latency_p95_ms), ("memory_mb", self.goal.memory_mb)):
-            alarm = self.watch.incidents.get(name)
-            if limit and alarm is not None and alarm < limit:
-                raise ValueError(
-                    f"goal.{name} is {limit:g} and watch.incidents.{name} is {alarm:g}: "
-                    "a release that keeps the goal would be an incident at once"
-                )
         return self
 
 
