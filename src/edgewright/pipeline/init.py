@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgewright import targets
 from edgewright.core import classic
 from edgewright.core import config as configuration
 from edgewright.core.model import Model
@@ -21,6 +22,7 @@ from edgewright.pipeline.load import load
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project, open_project
 
+CALIBRATED = ("int8", "mixed")
 MAIN_METRIC = {"detection": "map50_95", "classification": "top1"}
 
 
@@ -86,7 +88,7 @@ def _sections(project: Project, folder: Path, kind: str, has_data: bool, trust: 
     chosen = project.config.targets[0]
     sections["targets"] = [{"name": chosen.name, "family": chosen.family, "device": chosen.device}]
     if not has_data:
-        sections["targets"][0]["precision"] = ["fp16", "bf16", "fp32"]
+        sections["targets"][0]["precision"] = [p for p in targets.get(chosen.family).precisions if p not in CALIBRATED]
     return sections
 
 
