@@ -14,7 +14,7 @@ from edgewright.cli.progress import drawn
 
 def init(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A model file, module:factory or package://dist/path.")
+        str | None, typer.Argument(metavar="MODEL", help="A model file, module:factory or package://dist/path.")
     ] = None,
     classic: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="An older pipeline's eight-key config.json instead.")

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from edgewright.core.errors import DeviceError, EdgewrightError
@@ -19,9 +22,26 @@ from edgewright.core.errors import DeviceError, EdgewrightError
 BUG, INTERRUPTED = 70, 130
 
 
+class _LogFile(logging.Handler):
+    """Appends to `logs/edgewright.log` of the results' folder, which is made only when there is something to say."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {record.levelname} {self.format(record)}\n"
+        with contextlib.suppress(OSError):
+            folder = _home() / "logs"
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "edgewright.log").open("a", encoding="utf-8") as out:
+                out.write(text)
+
+
+def _home() -> Path:
+    return Path(os.environ.get("EDGEWRIGHT_HOME") or ".edgewright").absolute()
+
+
 def guarded(arguments: Sequence[str]) -> int:
     """Runs the command line and gives its exit code. Never raises."""
     as_json = "--json" in arguments
+    _quiet_libraries()
     try:
         with _stdout_kept_for_json(as_json):
             return _run(arguments, as_json)
@@ -29,6 +49,19 @@ def guarded(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone (`edgewright … | head`): nothing is wrong, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _quiet_libraries() -> None:
+    """What libraries warn of, and what we log of a failed candidate, is for a log file and not for the terminal."""
+    import warnings
+
+    if os.environ.get("EDGEWRIGHT_DEBUG"):
+        return
+    warnings.simplefilter("ignore")
+    logging.raiseExceptions = False
+    log = logging.getLogger("edgewright")
+    log.propagate = False
+    log.addHandler(_LogFile())
 
 
 def _run(arguments: Sequence[str], as_json: bool) -> int:
@@ -93,14 +126,11 @@ def _usage(error: Any) -> EdgewrightError:
 def _bug(error: Exception) -> EdgewrightError:
     """The traceback goes to a file: it is for us, the sentence is for the user."""
     import tempfile
-    import time
     import traceback
-    from pathlib import Path
 
     text = "".join(traceback.format_exception(error))
     name = time.strftime("bug-%Y%m%dT%H%M%SZ.log", time.gmtime())
-    home = Path(os.environ.get("EDGEWRIGHT_HOME") or ".edgewright").absolute() / "logs"
-    for folder in (home, Path(tempfile.gettempdir())):
+    for folder in (_home() / "logs", Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             place = folder / name

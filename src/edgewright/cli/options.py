@@ -12,7 +12,7 @@ What = Annotated[
 ]
 MaybeWhat = Annotated[
     str | None,
-    typer.Argument(metavar="[WHAT]", help="A configuration, a model file or a config.json; nothing means all."),
+    typer.Argument(metavar="WHAT", help="A configuration, a model file or a config.json; nothing means all."),
 ]
 Data = Annotated[
     str | None,

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgewright.core.errors import ConfigError
 from edgewright.core.plugs import Room, did_you_mean
+from edgewright.core.recipe import PRECISIONS
 
 KEYS: dict[str, type] = {
     "model_name": str, "workspace": str, "batch_size": int, "target_soc": str,
@@ -24,6 +25,7 @@ SUFFIXES = ("", ".pt", ".onnx", ".pt2", ".ts", ".pth")
 HOSTS_HERE = ("", "local", "localhost", "127.0.0.1", "::1")
 CHIPS_HERE = ("", "cpu", "x86", "x86_64", "arm64", "aarch64", "local")
 MAX_BYTES = 1 << 20
+FAMILIES: Room[Any] = Room("targets", "target family")
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -33,7 +35,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[str]]:
     """
     data, notes = translate(path)
     family = data["targets"][0]["family"]
-    known = Room[Any]("targets", "target family").names()
+    known = FAMILIES.names()
     if family not in known:
         raise ConfigError(
             f"{path}: target_soc '{load(path).get('target_soc')}' needs the target family '{family}', which this "
@@ -48,11 +50,12 @@ def translate(path: Path) -> tuple[dict[str, Any], list[str]]:
     old = load(path)
     notes: list[str] = []
     workspace = str(old.get("workspace") or ".")
-    precision = None if old.get("enable_int8", True) else ["fp16", "bf16", "fp32"]
-    target: dict[str, Any] = {"name": "device", "family": _family(str(old.get("target_soc", "")), notes)}
+    family = _family(str(old.get("target_soc", "")), notes)
+    target: dict[str, Any] = {"name": "device", "family": family}
     target["device"] = _device(str(old.get("edge_device_ip", "")), str(old.get("edge_device_user", "")))
-    if precision:
-        target["precision"] = precision
+    if not old.get("enable_int8", True):
+        rungs = FAMILIES.get(family).precisions if family in FAMILIES.names() else PRECISIONS
+        target["precision"] = [p for p in rungs if p not in ("int8", "mixed")]
     batch = old.get("batch_size", 1)
     if batch != 1:
         notes.append(f"batch_size {batch} is not carried over: requests are served one by one; the report has batches.")
