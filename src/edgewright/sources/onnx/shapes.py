@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgewright.core.errors import InputError
 from edgewright.core.model import TensorSpec
 from edgewright.core.plugs import did_you_mean
 
-IMAGE_SIZE, SEQUENCE = 640, 16
-MAX_ELEMENTS = 1 << 28
+IMAGE_SIZE = 640
 
 
 def apply_shapes(proto: Any, inputs: Sequence[TensorSpec], wanted: Mapping[str, Sequence[int]]) -> None:
@@ -59,29 +55,6 @@ def fix_image_size(proto: Any, inputs: Sequence[TensorSpec], size: tuple[int, in
         dimension.dim_value = n
     del proto.graph.value_info[:]
     return True
-
-
-def example_inputs(inputs: Sequence[TensorSpec]) -> dict[str, NDArray[Any]]:
-    """One plausible array per input, batch 1: images in 0–1, token ids below 100, masks of ones."""
-    rng = np.random.default_rng(0)
-    return {spec.name: _example(spec, rng) for spec in inputs}
-
-
-def _example(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
-    shape = [n if isinstance(n, int) else (1 if axis == 0 else SEQUENCE) for axis, n in enumerate(spec.shape)]
-    if spec.dtype == "str" or any(n < 1 for n in shape) or np.prod(shape, dtype=float) > MAX_ELEMENTS:
-        raise InputError(
-            f"The input '{spec.name}' ({spec.dtype}, {list(spec.shape)}) cannot be fed.",
-            "State its shape in `inputs:`.",
-        )
-    dtype = np.dtype(spec.dtype)
-    if dtype.kind == "f":
-        return rng.random(shape).astype(dtype)
-    if dtype.kind == "b" or "mask" in spec.name.lower():
-        return np.ones(shape, dtype)
-    if dtype.kind in "iu" and not any(word in spec.name.lower() for word in ("type", "segment")):
-        return rng.integers(0, 100, shape).astype(dtype)
-    return np.zeros(shape, dtype)
 
 
 def _write(value: Any, shape: Sequence[int]) -> None:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from edgewright.core.errors import InputError
 from edgewright.core.model import LoadedModel, Model, ModelSpec, Parity, Role
+from edgewright.sources.examples import example_inputs
 from edgewright.sources.families import recognise
 from edgewright.sources.model_file import input_specs, opset_of, parameter_count, save_model
 from edgewright.sources.onnx.metadata import read_metadata
 from edgewright.sources.onnx.reading import INLINE_CHECK_BYTES, read_graph
-from edgewright.sources.onnx.shapes import apply_shapes, example_inputs, fix_image_size
+from edgewright.sources.onnx.shapes import apply_shapes, fix_image_size
 from edgewright.sources.parity import check_parity, run_graph, unchecked
 
 
