@@ -1,0 +1,114 @@
+"""One agent process, as its supervisor holds it: its lifeline, its log, whether it is ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Mapping
+
+from edgewright.device import processes
+from edgewright.device.log import Log
+from edgewright.device.release import Layout
+
+PATIENCE_S = 8.0
+"""How long an agent may take to answer its last requests before it is killed."""
+
+
+class Child(object):
+    def __init__(self, layout: Layout, name: str, serve: Mapping[str, Any], listening: socket.socket, log: Log) -> None:
+        self.name, self._log = name, log
+        folder = layout.folder(name)
+        status_in, status_out = os.pipe()
+        argv = [sys.executable, "-m", "edgewright.device.agent", folder, "--root", layout.root, "--lifeline"]
+        argv += ["--listen-fd", str(listening.fileno()), "--status-fd", str(status_out)]
+        argv += [word for key in ("source", "save") if serve.get(key) for word in ("--" + key, str(serve[key]))]
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
+            env=environment(folder, layout), pass_fds=(listening.fileno(), status_out),
+        )  # fmt: skip
+        os.close(status_out)
+        assert self._process.stdout is not None
+        self._status, self.output = status_in, self._process.stdout.fileno()
+        self.started = time.monotonic()
+        self.identity = processes.identity(self._process.pid)
+        self.ended = self.exit_noted = False
+
+    def wait_ready(self, timeout_s: float, interrupted: Callable[[], bool]) -> str:
+        """ "" when the agent has said that it is ready; else why it is not."""
+        deadline, said = time.monotonic() + timeout_s, b""
+        while time.monotonic() < deadline and not interrupted():
+            ready = select.select([self._status] + ([] if self.ended else [self.output]), [], [], 0.1)[0]
+            if self.output in ready:
+                self.pump()
+            if self._status in ready:
+                piece = os.read(self._status, 4096)
+                said += piece
+                if not piece:
+                    os.close(self._status)
+                    return _verdict(said) if said else "it ended with %s before it was ready" % self.status()
+        os.close(self._status)
+        return "it was not ready after %d s" % timeout_s
+
+    def pump(self) -> None:
+        """Moves what the agent printed into the log."""
+        piece = os.read(self.output, 1 << 16)
+        if piece:
+            self._log.add(piece)
+        else:
+            self.ended = True
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def status(self) -> str:
+        try:
+            code = self._process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            return "its output closed"
+        return "signal %d" % -code if code < 0 else "status %d" % code
+
+    def end(self, patience_s: float = PATIENCE_S) -> None:
+        """SIGTERM, the rest of its output, SIGKILL."""
+        if self.alive():
+            self._process.terminate()
+        deadline = time.monotonic() + patience_s
+        while self.alive() and time.monotonic() < deadline:
+            if not self.ended and select.select([self.output], [], [], 0.02)[0]:
+                self.pump()
+            elif self.ended:
+                time.sleep(0.01)
+        if self.alive():
+            self._process.kill()
+        self._process.wait()
+        while not self.ended and select.select([self.output], [], [], 0.0)[0]:
+            self.pump()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self.ended = True
+
+
+def environment(folder: str, layout: Layout) -> Mapping[str, str]:
+    """For a program that runs out of a release: its own code, and no compiled files left inside it."""
+    return dict(
+        os.environ,
+        PYTHONPATH=os.path.join(folder, "app"),
+        PYTHONNOUSERSITE="1",
+        PYTHONUNBUFFERED="1",
+        PYTHONPYCACHEPREFIX=os.path.join(layout.run, "compiled"),
+    )
+
+
+def _verdict(said: bytes) -> str:
+    try:
+        answer = json.loads(said.decode("utf-8"))
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        return "it said something strange"
+    return "" if answer.get("ready") is True else str(answer.get("error", "it said neither ready nor why not"))

@@ -1,0 +1,80 @@
+"""Files that are whole after a kill or a power cut: temporary name, fsync, rename, fsync of the folder.
+
+Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014): a rename without an fsync before it
+may leave an empty file, and without an fsync of the folder after it may itself be lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from typing import Any, Dict, Optional
+
+JSON_LIMIT = 16 << 20
+"""Bytes of a JSON file that are read; ours are a few kilobytes."""
+
+
+def sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: str, text: str) -> None:
+    """Replaces `path` by `text`, all of it or not at all."""
+    folder = os.path.dirname(path)
+    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+    sync_folder(folder)
+
+
+def write_json(path: str, value: Any) -> None:
+    write_text(path, json.dumps(value, sort_keys=True) + "\n")
+
+
+def read_json(path: str) -> Optional[Dict[str, Any]]:
+    """The JSON object of a file; None where there is none, or it is damaged, or it is no object."""
+    try:
+        with open(path, "rb") as file:
+            value = json.loads(file.read(JSON_LIMIT + 1).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def switch_link(link: str, target: str) -> None:
+    """Points the symbolic link `link` at `target` (a name beside it) in one step."""
+    temporary = link + ".next"
+    remove(temporary)
+    os.symlink(target, temporary)
+    os.replace(temporary, link)
+    sync_folder(os.path.dirname(link))
+
+
+def remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def sha256_of(path: str) -> str:
+    """sha256 (hex) of a file, read in pieces."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            total.update(block)
+    return total.hexdigest()

@@ -1,0 +1,141 @@
+"""The installer: every change of a device folder goes through it, one at a time.
+
+    python -m edgewright.device.install <device folder> <op>     < one JSON object
+
+    status   {"runtimes": [distribution]}                 what is here, what serves, what the device is
+    missing  {"sizes": {digest: bytes}}                   which blobs must be sent (into incoming/)
+    install  {"manifest": digest, "serve": {…}}           received → … → committed, or rolled back with the reason
+    stop     {}                                           ends the service; the release stays
+
+One JSON object on stdout: the answer, or {"error": {"kind", "message", "remedy"}} and exit status 3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import platform
+import sys
+from typing import Any, Callable, Dict, Iterator, List, Mapping
+
+from edgewright.device import board, durable
+from edgewright.device.installation import Installation, Rejected, recover
+from edgewright.device.release import Layout, ReleaseError
+from edgewright.device.serving import Serving
+
+
+def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    """Read only; takes no lock, so that it answers while an installation runs."""
+    serving = Serving(layout)
+    state = serving.state()
+    names = {link: layout.linked(getattr(layout, link)) for link in ("current", "previous")}
+    return {
+        **{link: dict(layout.describe(name) or {}, name=name) if name else None for link, name in names.items()},
+        "running": serving.running(),
+        "health": serving.health(),
+        "url": serving.url(),
+        "phase": state.get("phase"),
+        "reason": state.get("reason"),
+        "pid": (state.get("agent") or {}).get("pid"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "libc": " ".join(platform.libc_ver()),
+        "memory": board.memory_total(),
+        "disk_free": board.disk_free(layout.root),
+        "runtimes": {name: _version(name) for name in request.get("runtimes") or []},
+    }
+
+
+def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    """Blobs that are not here whole. A damaged one is removed, so that it is sent again."""
+    wanted = []
+    with _alone(layout):
+        recover(layout)
+        for digest, size in sorted(request["sizes"].items()):
+            path = layout.blob(digest)
+            if os.path.exists(path) and (os.path.getsize(path) != size or durable.sha256_of(path) != digest):
+                durable.remove(path)
+            if not os.path.exists(path):
+                wanted.append(digest)
+    return {"missing": wanted, "incoming": layout.incoming}
+
+
+def install(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    with _alone(layout):
+        recover(layout)
+        return Installation(layout, str(request["manifest"]), dict(request.get("serve") or {})).run()
+
+
+def stop(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    if not os.path.isdir(layout.root):
+        return {"stopped": False}
+    with _alone(layout):
+        return {"stopped": Serving(layout).stop()}
+
+
+OPS: Dict[str, Callable[[Layout, Mapping[str, Any]], Dict[str, Any]]] = {
+    "status": status,
+    "missing": missing,
+    "install": install,
+    "stop": stop,
+}
+
+
+@contextlib.contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """Keeps a second installer out; the kernel frees the lock when we die, however we die."""
+    layout.make()
+    with open(os.path.join(layout.root, "install.lock"), "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ReleaseError("Another installation is at work on this device.", "Wait for it to end.") from None
+        yield
+
+
+def _version(distribution: str) -> str:
+    """The version of an installed distribution, "" where there is none."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _failure(error: Exception) -> Dict[str, Any]:
+    kind, remedy = "failed", "See run/agent.log in the device folder."
+    message = "The installer failed: %s: %s." % (type(error).__name__, error)
+    if isinstance(error, ReleaseError):
+        kind = "rejected" if isinstance(error, Rejected) else "refused"
+        message, remedy = error.message, error.remedy
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        kind, message, remedy = "disk", "The device's disk is full.", "Free some space on it and deploy again."
+    elif isinstance(error, OSError):
+        message = "The device folder cannot be used: %s." % error
+    return {"error": {"kind": kind, "message": message, "remedy": remedy}}
+
+
+def main(argv: List[str]) -> int:
+    if len(argv) != 2 or argv[1] not in OPS:
+        sys.stdout.write(json.dumps(_failure(ReleaseError("That is no op.", "Known: %s." % ", ".join(OPS)))) + "\n")
+        return 2
+    try:
+        request = json.loads(sys.stdin.read() or "{}")
+        answer, code = OPS[argv[1]](Layout(argv[0]), request), 0
+    except Exception as error:
+        answer, code = _failure(error), 3
+        if not isinstance(error, ReleaseError):
+            import traceback
+
+            traceback.print_exc()
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,295 @@
+"""One installation, step by step. Every step is in the journal before the next begins; `recover`
+brings a folder whose installer was killed back to one whole release, the old or the new.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any, Dict, Mapping, Optional, Set
+
+from edgewright.device import durable
+from edgewright.device.child import environment
+from edgewright.device.journal import Journal
+from edgewright.device.release import OWN_FILE, Layout, Manifest, ReleaseError, parse_manifest
+from edgewright.device.serving import Prober, Serving
+
+READY_S = 200.0
+REPLAY_S = 600.0
+RESERVE_BYTES = 1 << 16
+"""Kept back for the journal, so that a full disk can still be rolled back."""
+
+
+class Rejected(ReleaseError):
+    """The release itself is at fault: wrong answers, too slow, too large, or it does not start."""
+
+
+class Installation(object):
+    """`digest` is that of the manifest; `serve` holds source, host, port and save as asked."""
+
+    def __init__(self, layout: Layout, digest: str, serve: Mapping[str, Any]) -> None:
+        self._layout, self._digest, self._serve = layout, digest, dict(serve)
+        self._journal, self._serving = Journal(layout.journal), Serving(layout)
+        self._old = layout.linked(layout.current)
+        self._was_running = self._serving.running()
+        self._number = max(layout.next_number(), self._journal.last_number() + 1)
+        self._name = "%d-%s" % (self._number, digest[:12])
+        self._replay: Dict[str, Any] = {}
+        self._prober: Optional[Prober] = None
+
+    def run(self) -> Dict[str, Any]:
+        """The new release as it serves. Rejected or ReleaseError with the old one serving as before."""
+        layout, own = self._layout, self._layout.describe(self._old) or {}
+        layout.blob(self._digest)
+        if self._old and own.get("digest") == self._digest and own.get("serve") == self._serve:
+            return self._restart(self._old)
+        self._journal.shorten()
+        with open(_reserve(layout), "wb") as file:
+            file.write(b"\0" * RESERVE_BYTES)
+        self._journal.record(
+            "begun", release=self._name, number=self._number, old=self._old, was_running=self._was_running
+        )
+        try:
+            self._prepare()
+            self._switch()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        finally:
+            durable.remove(_reserve(layout))
+        collect(layout)
+        return self._outcome(self._name, replaced=self._old)
+
+    def _prepare(self) -> None:
+        """Everything that can be done while the old release serves."""
+        manifest = self._receive()
+        self._journal.record("received", release=self._name)
+        self._assemble(manifest)
+        self._journal.record("assembled", release=self._name)
+        self._replay = self._check()
+        found = {key: self._replay.get(key) for key in ("p95_ms", "memory_bytes")}
+        self._journal.record("replayed", release=self._name, **found)
+
+    def _receive(self) -> Manifest:
+        """Incoming files become blobs when they have the digest they are named by."""
+        self._admit(self._digest)
+        with open(self._layout.blob(self._digest), "rb") as file:
+            manifest = parse_manifest(file.read())
+        for digest, size in manifest.sizes().items():
+            self._admit(digest)
+            if os.path.getsize(self._layout.blob(digest)) != size:
+                raise ReleaseError("The manifest gives a wrong size for %s." % digest[:12], "Pack the bundle again.")
+        durable.sync_folder(self._layout.blobs)
+        return manifest
+
+    def _admit(self, digest: str) -> None:
+        arrived, blob = os.path.join(self._layout.incoming, digest), self._layout.blob(digest)
+        if os.path.isfile(arrived) and not os.path.islink(arrived):
+            if durable.sha256_of(arrived) != digest:
+                durable.remove(arrived)
+                raise ReleaseError("The blob %s arrived damaged." % digest[:12], "Deploy again: it is sent again.")
+            os.chmod(arrived, 0o444)
+            os.replace(arrived, blob)
+        elif not os.path.isfile(blob):
+            raise ReleaseError("The blob %s did not arrive." % digest[:12], "Deploy again: what is missing is sent.")
+
+    def _assemble(self, manifest: Manifest) -> None:
+        """Hard links to the blobs, in a folder that gets its name when it is complete."""
+        making = self._layout.folder(".making-" + self._name)
+        shutil.rmtree(making, ignore_errors=True)
+        for layer in manifest.layers:
+            path = os.path.join(making, *layer.path.split("/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            try:
+                os.link(self._layout.blob(layer.digest), path)
+            except OSError:  # a file system without hard links, or too many of one file
+                shutil.copyfile(self._layout.blob(layer.digest), path)
+        own = {"number": self._number, "digest": self._digest, "serve": self._serve, "installed": time.time()}
+        durable.write_json(os.path.join(making, OWN_FILE), own)
+        for folder, _, _ in os.walk(making):
+            durable.sync_folder(folder)
+        os.rename(making, self._layout.folder(self._name))
+        durable.sync_folder(self._layout.releases)
+
+    def _check(self) -> Dict[str, Any]:
+        """Golden answers, then time and memory. A limit missed beside the old release is tried once more
+        with that one paused: two services on one board are no fair race."""
+        limits = durable.read_json(os.path.join(self._layout.folder(self._name), "gate.json")) or {}
+        answer = replay(self._layout, self._name)
+        if answer["mismatches"]:
+            raise Rejected(
+                "The golden replay gave other answers on this device: %s." % answer["mismatches"][0],
+                "Measure this candidate on this device, or choose one with a higher precision.",
+            )
+        said = _missed(answer, limits)
+        if said and self._was_running and self._old:
+            self._probe()
+            self._serving.follow(READY_S, paused=True)
+            answer = replay(self._layout, self._name)
+            said = _missed(answer, limits)
+        if said:
+            raise Rejected(said, "Raise the limit, or choose a faster or smaller candidate.")
+        return answer
+
+    def _switch(self) -> None:
+        layout = self._layout
+        self._journal.record("switching", release=self._name)
+        self._probe()
+        layout.point(layout.current, self._name)
+        self._journal.record("switched", release=self._name)
+        said = self._serving.follow(READY_S)
+        if said:
+            raise Rejected("The new release does not start: %s." % said.rstrip("."), "See run/agent.log on the device.")
+        self._journal.record("started", release=self._name)
+        if not self._healthy(self._name):
+            raise Rejected("The new release does not answer /healthz.", "See run/agent.log on the device.")
+        self._journal.record("healthy", release=self._name)
+        if self._old:
+            layout.point(layout.previous, self._old)
+        self._journal.record("committed", release=self._name, number=self._number)
+
+    def _probe(self) -> None:
+        """Watches, from here on, for how long nobody answers."""
+        state = self._serving.state()
+        if self._prober is None and self._serving.health() is not None:
+            self._prober = Prober(state["host"], state["port"])
+
+    def _healthy(self, name: str) -> bool:
+        deadline = time.monotonic() + 20.0
+        while time.monotonic() < deadline:
+            if self._serving.serves(name):
+                return True
+            time.sleep(0.01)
+        return False
+
+    def _give_up(self, error: BaseException) -> None:
+        reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
+        durable.remove(_reserve(self._layout))
+        undo(self._layout, self._name, self._old, self._was_running, reason)
+
+    def _restart(self, name: str) -> Dict[str, Any]:
+        """The same release with the same settings: nothing to install, at most to start."""
+        if self._serving.serves(name):
+            return dict(self._outcome(name, replaced=None), unchanged=True)
+        said = self._serving.follow(READY_S)
+        if said or not self._healthy(name):
+            raise Rejected("The release does not start: %s." % (said or "no answer").rstrip("."), "See run/agent.log.")
+        return self._outcome(name, replaced=None)
+
+    def _outcome(self, name: str, replaced: Optional[str]) -> Dict[str, Any]:
+        own, state = self._layout.describe(name) or {}, self._serving.state()
+        return {
+            "name": name,
+            "number": own.get("number"),
+            "digest": own.get("digest"),
+            "url": self._serving.url(),
+            "pid": (state.get("agent") or {}).get("pid"),
+            "replaced": replaced,
+            "unchanged": False,
+            "gap_ms": self._prober.gap_ms() if self._prober else None,
+            "replay": {k: self._replay.get(k) for k in ("samples", "p50_ms", "p95_ms", "memory_bytes", "load_seconds")},
+        }
+
+
+def replay(layout: Layout, name: str) -> Dict[str, Any]:
+    """The golden replay of a release, by its own code, in a process of its own."""
+    folder = layout.folder(name)
+    argv = [sys.executable, "-m", "edgewright.device.golden", "replay", folder]
+    try:
+        done = subprocess.run(
+            argv, input=b"{}", stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+            env=environment(folder, layout), timeout=REPLAY_S,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Rejected("The golden replay did not end in %d s." % REPLAY_S, "Choose a faster candidate.") from None
+    try:
+        answer = json.loads(done.stdout.decode("utf-8"))
+    except ValueError:
+        tail = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
+        how = "signal %d" % -done.returncode if done.returncode < 0 else "status %d" % done.returncode
+        message = "The golden replay ended with %s: %s." % (how, tail[0][:300])
+        raise Rejected(message, "Run `edgewright doctor`.") from None
+    if "error" in answer:
+        raise Rejected("The golden replay failed: %s" % answer["error"]["message"], str(answer["error"]["remedy"]))
+    return dict(answer)
+
+
+def recover(layout: Layout) -> str:
+    """What to do about an installation that was cut: "" where there was none, else what was done."""
+    records = Journal(layout.journal).open_installation()
+    for name in os.listdir(layout.releases):
+        if name.startswith(".making-"):
+            shutil.rmtree(layout.folder(name), ignore_errors=True)
+    durable.remove(_reserve(layout))
+    if records is None:
+        return ""
+    begun = records[0]
+    new, old = begun.get("release"), begun.get("old")
+    if not _is_name(new) or not (old is None or _is_name(old)):
+        raise ReleaseError("The journal of the device is damaged.", "Look at journal.jsonl in %s." % layout.root)
+    if layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
+        if old:
+            layout.point(layout.previous, old)
+        Journal(layout.journal).record("committed", release=new, number=begun.get("number"), recovered=True)
+        collect(layout)
+        return "the new release was serving and is kept"
+    undo(layout, str(new), old, bool(begun.get("was_running")), "the installer was interrupted")
+    return "the old release is kept"
+
+
+def undo(layout: Layout, new: str, old: Optional[str], was_running: bool, reason: str) -> None:
+    """Back to the release before, serving if it was. Its journal entry comes last: cut here, it is done again."""
+    serving = Serving(layout)
+    switched = layout.linked(layout.current) == new
+    if switched:
+        layout.point(layout.current, old)
+    if old and was_running:
+        paused = (durable.read_json(layout.control) or {}).get("paused")
+        if switched or paused or not serving.serves(old):
+            serving.follow(READY_S)
+    elif switched:
+        serving.stop()
+    Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason)
+    shutil.rmtree(layout.folder(new), ignore_errors=True)
+
+
+def collect(layout: Layout) -> None:
+    """Removes releases that are neither current nor previous, and blobs that those two do not name."""
+    kept = {name for name in (layout.linked(layout.current), layout.linked(layout.previous)) if name}
+    used: Set[str] = set()
+    for name in kept:
+        digest = str((layout.describe(name) or {}).get("digest"))
+        try:
+            with open(layout.blob(digest), "rb") as file:
+                used |= {digest, *parse_manifest(file.read()).sizes()}
+        except (OSError, ReleaseError):
+            return  # what is not understood is not cleared up
+    for name in os.listdir(layout.releases):
+        if name not in kept:
+            shutil.rmtree(layout.folder(name), ignore_errors=True)
+    for digest in set(os.listdir(layout.blobs)) - used:
+        durable.remove(os.path.join(layout.blobs, digest))
+    for name in os.listdir(layout.incoming):
+        durable.remove(os.path.join(layout.incoming, name))
+
+
+def _missed(answer: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    p95, memory = answer.get("p95_ms"), answer.get("memory_bytes") or 0
+    if limits.get("latency_p95_ms") and p95 is not None and p95 > limits["latency_p95_ms"]:
+        return "On this device p95 is %.2f ms, over the limit of %g ms." % (p95, limits["latency_p95_ms"])
+    if limits.get("memory_mb") and memory > limits["memory_mb"] * (1 << 20):
+        return "On this device it takes %.0f MiB, over the limit of %g MiB." % (memory / (1 << 20), limits["memory_mb"])
+    return ""
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"\d+-[0-9a-f]{12}", name) is not None
+
+
+def _reserve(layout: Layout) -> str:
+    return os.path.join(layout.run, "reserve")

@@ -1,0 +1,146 @@
+"""The running service of a device folder, seen from outside: is it there, is it well, make it follow
+`current`, end it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from typing import Any, Dict, List, Optional
+
+from edgewright.device import durable, processes
+from edgewright.device.release import Layout, ReleaseError
+
+HEALTH_LIMIT = 1 << 16
+STOP_S = 12.0
+CODE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Serving(object):
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._spawned: Optional[subprocess.Popen[bytes]] = None
+
+    def state(self) -> Dict[str, Any]:
+        return durable.read_json(self._layout.state) or {}
+
+    def running(self) -> bool:
+        """Whether the supervisor lives (its agent may still be starting)."""
+        return processes.alive(self.state().get("supervisor"))
+
+    def url(self) -> Optional[str]:
+        state = self.state()
+        host, port = state.get("host"), state.get("port")
+        if not isinstance(host, str) or not isinstance(port, int) or not self.running():
+            return None
+        return "http://%s:%d" % (reachable(host), port)
+
+    def health(self, timeout_s: float = 2.0) -> Optional[Dict[str, Any]]:
+        """What /healthz says; None where nobody answers."""
+        state = self.state()
+        if self.url() is None or state.get("agent") is None:
+            return None
+        return ask_health(reachable(state["host"]), state["port"], timeout_s)
+
+    def serves(self, name: str) -> bool:
+        """Whether exactly this release answers, ready."""
+        own, health = self._layout.describe(name) or {}, self.health() or {}
+        same = health.get("release") == own.get("digest") and health.get("number") == own.get("number")
+        return bool(same and health.get("ready"))
+
+    def follow(self, timeout_s: float, paused: bool = False) -> str:
+        """Has the supervisor (started if need be) follow `current`. "" when that is done, else why not."""
+        token = str(uuid.uuid4())
+        durable.write_json(self._layout.control, {"token": token, "paused": paused})
+        state = self.state()
+        if processes.alive(state.get("supervisor")) and state.get("code") != CODE:
+            self.stop()  # another version of this program: it may not know how we wish
+        if not processes.send(self.state().get("supervisor"), signal.SIGHUP):
+            self._spawn()
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            state = self.state()
+            if state.get("token") == token:
+                if state.get("phase") in ("serving", "paused", "empty"):
+                    return ""
+                if state.get("phase") == "failed":
+                    return str(state.get("reason"))
+                if not processes.alive(state.get("supervisor")):
+                    return "the supervisor ended"
+            if self._spawned is not None and self._spawned.poll() is not None:
+                return "the supervisor ended: %s" % self._last_words()
+            time.sleep(0.01)
+        return "it was not ready after %d s" % timeout_s
+
+    def stop(self) -> bool:
+        """Ends supervisor and agent. True when something was running."""
+        state = self.state()
+        was = processes.alive(state.get("supervisor"))
+        gone = processes.end(state.get("supervisor"), STOP_S)
+        # An agent whose supervisor was killed ends by itself; it is not left to chance.
+        if not (processes.wait_gone(state.get("agent"), 3.0) or processes.end(state.get("agent"), 3.0)) or not gone:
+            raise ReleaseError("The service does not end.", "End process %s by hand." % state.get("agent"))
+        return was
+
+    def _spawn(self) -> None:
+        environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(CODE)), PYTHONNOUSERSITE="1")
+        with open(os.path.join(self._layout.run, "supervisor.err"), "wb") as err:
+            self._spawned = subprocess.Popen(
+                [sys.executable, "-m", "edgewright.device.supervise", self._layout.root],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err, cwd="/", env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def _last_words(self) -> str:
+        with open(os.path.join(self._layout.run, "supervisor.err"), "rb") as err:
+            lines = err.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:300] if lines else "it said nothing"
+
+
+class Prober(object):
+    """Asks /healthz again and again while a release is replaced: the longest time without an answer is
+    the gap that a client would have seen."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = reachable(host), port
+        self._answers: List[float] = [time.monotonic()]
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._thread.start()
+
+    def gap_ms(self) -> float:
+        self._stopped.set()
+        self._thread.join()
+        times = self._answers
+        return 1000.0 * max((b - a for a, b in zip(times, times[1:])), default=0.0)
+
+    def _ask(self) -> None:
+        while not self._stopped.is_set():
+            if ask_health(self._host, self._port, 1.0) is not None:
+                self._answers.append(time.monotonic())
+            self._stopped.wait(0.01)
+        self._answers.append(time.monotonic())
+
+
+def ask_health(host: str, port: int, timeout_s: float) -> Optional[Dict[str, Any]]:
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", "/healthz")
+        answer = json.loads(connection.getresponse().read(HEALTH_LIMIT).decode("utf-8"))
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return answer if isinstance(answer, dict) else None
+
+
+def reachable(host: str) -> str:
+    """An address to ask for a service that listens on `host`: a wildcard is reached on the loopback."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -1,0 +1,233 @@
+"""The supervisor: keeps the agent of the current release alive. `python -m edgewright.device.supervise <root>`
+
+It owns the listening socket, so a port is never lost between two agents and a request that comes in
+between waits instead of failing. It follows the `current` link: on SIGHUP it looks again, starts the
+agent of the new release, and ends the old one only when the new one says that it is ready. What a kill
+of the installer leaves behind is therefore always one whole release that serves.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, Dict, List, Mapping, Optional
+
+from edgewright.device import durable, processes
+from edgewright.device.child import Child
+from edgewright.device.http import listen
+from edgewright.device.log import Log
+from edgewright.device.release import Layout
+
+FIRST_PORT, PORTS = 8080, 200
+READY_S = 180.0
+"""How long a model may load."""
+PAUSES_S = (0.2, 30.0)
+"""Waits between restarts: the first, doubling up to the second."""
+FAILURES = 5
+"""Starts that fail in a row before the supervisor gives up and says so."""
+STEADY_S = 20.0
+"""An agent that lived this long counts as having started well."""
+
+
+class Supervisor(object):
+    def __init__(self, root: str) -> None:
+        self.layout = Layout(root)
+        self.layout.make()
+        self.log = Log(self.layout.log)
+        self.stopping = self.again = False
+        self.listening: Optional[socket.socket] = None
+        self.bound: Any = None  # what (host, port) was asked for
+        self.serving: Optional[Child] = None
+        self.failures, self.not_before = 0, 0.0
+        self.failed = ""
+        self.token: Any = None  # of the last wish that was read; who wished waits for it in the state
+        self._wake_in, self._wake_out = os.pipe()
+        os.set_blocking(self._wake_out, False)
+
+    def run(self) -> int:
+        signal.set_wakeup_fd(self._wake_out)
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_again)
+        self.again = True
+        while not self.stopping:
+            if self.again:
+                self.again, self.failures, self.failed, self.not_before = False, 0, "", 0.0
+                self._follow()
+            self._look_after()
+            self._sleep(0.5)
+        self._end(self.serving)
+        self.serving = None
+        self._tell("stopped")
+        return 0
+
+    def _on_stop(self, *_: Any) -> None:
+        self.stopping = True
+
+    def _on_again(self, *_: Any) -> None:
+        self.again = True
+
+    def _sleep(self, seconds: float) -> None:
+        """Until a signal comes, the agent ends, or the time is over."""
+        watched = [self._wake_in] + ([self.serving.output] if self.serving and not self.serving.ended else [])
+        for descriptor in select.select(watched, [], [], seconds)[0]:
+            if descriptor == self._wake_in:
+                os.read(self._wake_in, 512)
+            elif self.serving:
+                self.serving.pump()
+
+    def _follow(self) -> None:
+        """Makes what `current` names the release that serves."""
+        name = self.layout.linked(self.layout.current)
+        control = durable.read_json(self.layout.control) or {}
+        self.token, paused = control.get("token"), bool(control.get("paused"))
+        if name is None or paused:
+            self._end(self.serving)
+            self.serving = None
+            self._tell("paused" if paused else "empty")
+            return
+        if self.serving and self.serving.name == name and self.serving.alive():
+            self._tell("serving")
+            return
+        self._start(name)
+
+    def _look_after(self) -> None:
+        """Starts the agent again when it has ended, later each time, and not for ever."""
+        name = self.layout.linked(self.layout.current)
+        if self.serving is None or self.serving.alive() or name is None:
+            return
+        if self.failed:
+            if self.serving.name == name:
+                return
+            # The new release did not start and nobody has switched back yet: the old one goes on.
+            name, self.failed = self.serving.name, ""
+        if self.serving.exit_noted is False:
+            self.serving.exit_noted = True
+            lived = time.monotonic() - self.serving.started
+            self.failures = 1 if lived > STEADY_S else self.failures + 1
+            self.log.write("the agent of %s ended with %s" % (self.serving.name, self.serving.status()))
+            self._back_off()
+        if not self.failed and time.monotonic() >= self.not_before:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        """Starts the agent of a release beside the one that serves, and takes that one away after."""
+        old = self.serving
+        serve = (self.layout.describe(name) or {}).get("serve") or {}
+        try:
+            self._listen(serve)
+        except OSError as error:
+            self._fail("port %s cannot be used: %s" % (serve.get("port") or "8080 on", error.strerror or error))
+            return
+        assert self.listening is not None
+        self._tell("starting")
+        try:
+            child = Child(self.layout, name, serve, self.listening, self.log)
+        except OSError as error:
+            self._fail("the agent cannot be started: %s" % error)
+            return
+        reason = child.wait_ready(READY_S, lambda: self.stopping)
+        if not reason:
+            self.serving = child
+            self._end(old)
+            self._tell("serving")
+            return
+        child.end(1.0)
+        if old is not None and old.alive():
+            self._fail(reason)  # the old release goes on serving; the installer decides what then
+        else:
+            self.serving = child
+            child.exit_noted = True
+            self.failures += 1
+            self.log.write("%s did not start: %s" % (name, reason))
+            self._back_off(reason)
+
+    def _back_off(self, reason: str = "it keeps ending") -> None:
+        if self.failures >= FAILURES:
+            self._fail(reason)
+            return
+        pause = min(PAUSES_S[0] * 2 ** (self.failures - 1), PAUSES_S[1])
+        self.not_before = time.monotonic() + pause
+        self._tell("restarting", reason)
+
+    def _fail(self, reason: str) -> None:
+        self.failed = reason
+        self.log.write("given up: %s" % reason)
+        if self.listening is not None and not (self.serving and self.serving.alive()):
+            self.listening.close()  # who asks now is refused at once instead of waiting
+            self.listening = None
+        self._tell("failed", reason)
+
+    def _listen(self, serve: Mapping[str, Any]) -> None:
+        """The socket for these settings: the one that is open where it fits."""
+        host, port = str(serve.get("host") or "127.0.0.1"), serve.get("port")
+        if self.listening is not None and self.bound is not None and self.bound[0] == host:
+            if port is None or port == self.listening.getsockname()[1]:
+                return
+        opened = listen(host, int(port)) if port else self._first_free(host)
+        if self.listening is not None:
+            self.listening.close()
+        self.listening, self.bound = opened, (host, port)
+
+    def _first_free(self, host: str) -> socket.socket:
+        last = (durable.read_json(self.layout.state) or {}).get("port")
+        wanted = list(range(FIRST_PORT, FIRST_PORT + PORTS))
+        if isinstance(last, int) and 0 < last < 65536:
+            wanted.insert(0, last)
+        problem = OSError("no port is free")
+        for port in wanted:
+            try:
+                return listen(host, port)
+            except OSError as error:
+                problem = error
+        raise problem
+
+    def _end(self, child: Optional[Child]) -> None:
+        if child is not None:
+            child.end()
+
+    def _tell(self, phase: str, reason: str = "") -> None:
+        """What others may know, in run/state.json."""
+        port = self.listening.getsockname()[1] if self.listening is not None else None
+        host = self.bound[0] if self.bound else None
+        known = durable.read_json(self.layout.state) or {}
+        state: Dict[str, Any] = {
+            "supervisor": processes.identity(os.getpid()),
+            "agent": self.serving.identity if self.serving and self.serving.alive() else None,
+            "release": self.serving.name if self.serving and self.serving.alive() else None,
+            "host": host,
+            "port": port or known.get("port"),
+            "phase": phase,
+            "reason": reason,
+            "failures": self.failures,
+            "token": self.token,
+            "code": os.path.dirname(os.path.abspath(__file__)),
+        }
+        try:
+            durable.write_json(self.layout.state, state)
+        except OSError as error:
+            self.log.write("state.json cannot be written: %s" % error)
+
+
+def main(argv: List[str]) -> int:
+    if len(argv) != 1:
+        print("usage: python -m edgewright.device.supervise <device folder>", file=sys.stderr)
+        return 2
+    layout = Layout(argv[0])
+    layout.make()
+    lock = open(os.path.join(layout.run, "supervisor.lock"), "ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print("a supervisor is at work here already", file=sys.stderr)
+        return 3
+    return Supervisor(argv[0]).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
