@@ -3,7 +3,7 @@
 
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 DEMO   := examples/digits/edgewright.yaml
 
 .PHONY: help demo stop test bench lint docs clean
@@ -48,10 +48,12 @@ $(BIN)/python:
 
 # No torch here: the demo's network was exported without it, and on Linux the public torch brings CUDA.
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) -e ".[openvino,examples]"
+	@echo "Installing into $(VENV) (about 230 MB the first time) …"
+	@$(PIP) -e ".[openvino,examples]"
 	@touch $@
 
 $(VENV)/.installed-for-tests: $(VENV)/.installed
-	$(BIN)/python tools/install_cpu_torch.py
-	$(PIP) -e ".[openvino,torch,examples,minilm,test]"
+	@echo "Installing what the tests need into $(VENV) …"
+	@$(BIN)/python tools/install_cpu_torch.py
+	@$(PIP) -e ".[openvino,torch,examples,minilm,test]"
 	@touch $@

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-PIP = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt")
+PIP = (sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "-c", "constraints.txt")
 CUDA = ("nvidia", "cuda", "triton", "pytorch-triton")
 
 

@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from edgewright.core.facts import Check
+    from edgewright.core.facts import Check, Facts
     from edgewright.pipeline.profile import ProfileResult
     from edgewright.pipeline.result import CandidateResult, RunResult, TargetSummary
+    from edgewright.pipeline.upto import Built, Plan, Probed
 
 VERDICT_STYLE = {"pass": "green", "undecided": "yellow", "fail": "red"}
 PIPE_WIDTH = 160
@@ -120,3 +121,64 @@ def profile(result: ProfileResult, count: int = 12) -> None:
     findings = result.profiles[0].findings if result.profiles else ()
     if findings:
         out.print(findings_table(findings))
+
+
+def facts(result: Probed) -> None:
+    """Each target's device, and what it was measured to be able to do."""
+    out = console()
+    for name, found in result.targets.items():
+        simulated = " (simulated)" if found.simulated else ""
+        out.print(Text(f"{name} · {found.family}{simulated}", "bold"))
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column()
+        table.add_column(overflow="fold")
+        for key, value in _facts(found):
+            table.add_row(Text(key), Text(value))
+        out.print(table)
+
+
+def _facts(found: Facts) -> Iterable[tuple[str, str]]:
+    gib = 1 << 30
+    yield "device", f"{found.device}, {found.system} {found.machine}"
+    yield "processor", f"{found.processor}, {found.cores} cores, {found.threads} threads"
+    yield (
+        "memory",
+        f"{found.memory / gib:.1f} GiB, {found.bandwidth:.1f} GB/s; disk {found.disk_free / gib:.1f} GiB free",
+    )
+    yield "instructions", " ".join(found.isa) or "none of note"
+    yield (
+        "peaks",
+        ", ".join(
+            f"{dtype} {peak:.0f} G{'OP' if dtype == 'int8' else 'FLOP'}/s" for dtype, peak in found.peaks.items()
+        ),
+    )
+    yield "runtimes", ", ".join(f"{name} {version}" for name, version in found.runtimes.items())
+
+
+def plan(result: Plan) -> None:
+    """The ladder of each target, with what is predicted and why."""
+    out = console()
+    for target in result.targets:
+        title = f"{target.target} · {target.family} · baseline p50 {target.baseline.p50.value:.2f} ms"
+        table = Table(title=Text(title, "bold"), title_justify="left")
+        for name in ("candidate", "precision", "predicted ms", "why"):
+            table.add_column(name, justify="right" if name == "predicted ms" else "left", overflow="fold")
+        for recipe in target.recipes:
+            predicted = _figure(recipe.predicted_latency_ms, 2)
+            table.add_row(*map(Text, (recipe.name, recipe.precision, predicted, recipe.reason)))
+        out.print(table)
+    for note in result.notes:
+        out.print(Text(note, "dim"))
+
+
+def built(result: Built) -> None:
+    """Each target's artefacts: how large, how long, where."""
+    out = console()
+    for name, artifacts in result.artifacts.items():
+        table = Table(title=Text(name, "bold"), title_justify="left")
+        for column in ("candidate", "precision", "MiB", "seconds", "folder"):
+            table.add_column(column, justify="right" if column in ("MiB", "seconds") else "left", overflow="fold")
+        for a in artifacts:
+            figures = (f"{a.size_bytes / (1 << 20):.1f}", f"{a.build_seconds:.1f}", str(a.folder))
+            table.add_row(*map(Text, (a.recipe.name, a.recipe.precision, *figures)))
+        out.print(table)

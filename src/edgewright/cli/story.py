@@ -65,4 +65,113 @@ def profile(
         show.profile(result)
 
 
-VERBS = (run, profile)
+def probe(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure the device: cores, memory, instructions, peaks."""
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.upto import probe
+
+    with drawn() as progress:
+        result = probe(open_project(what, data=data, device=device, target=target), progress)
+    if as_json:
+        write_json(result.to_json())
+    else:
+        from edgewright.cli import show
+
+        show.facts(result)
+
+
+def plan(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    as_json: options.Json = False,
+) -> None:
+    """What would be built, in which order, and why.
+
+    Measures and profiles the baseline on the device; builds nothing else.
+    """
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.upto import plan
+
+    with drawn() as progress:
+        result = plan(open_project(what, data=data, device=device, target=target), progress)
+    if as_json:
+        write_json(result.to_json())
+    else:
+        from edgewright.cli import show
+
+        show.plan(result)
+
+
+def build(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    as_json: options.Json = False,
+) -> None:
+    """Build every candidate of the plan, unmeasured."""
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.upto import build
+
+    with drawn() as progress:
+        result = build(open_project(what, data=data, device=device, target=target), progress)
+    if as_json:
+        write_json(result.to_json())
+    else:
+        from edgewright.cli import show
+
+        show.built(result)
+
+
+def check(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    as_json: options.Json = False,
+) -> int:
+    """Build, measure and judge every candidate, and choose.
+
+    Accuracy is paired with the float model's, latency is raced against the baseline. Deploys nothing.
+    """
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.upto import check
+
+    with drawn() as progress:
+        result = check(open_project(what, data=data, device=device, target=target), progress)
+    if as_json:
+        write_json(result.to_json())
+    else:
+        from edgewright.cli import show
+
+        show.run(result)
+    return result.exit_code
+
+
+def report(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The run, as `run --json` calls it; the newest if not said.")
+    ] = None,
+    lang: options.Lang = "en",
+    as_json: options.Json = False,
+) -> None:
+    """Write the page of a stored run again, in English or Chinese."""
+    from edgewright.pipeline.report import report
+    from edgewright.store.cache import Store, default_root
+
+    page = report(Store(default_root()), name, lang)
+    if as_json:
+        write_json({"report": str(page)})
+    else:
+        typer.echo(f"Report: {page}")
+
+
+VERBS = (run, profile, probe, plan, build, check, report)
