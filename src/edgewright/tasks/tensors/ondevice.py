@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Tuple
 
 import numpy as np
 
-from edgewright.device import tensors
+from edgewright.device import tensor_files
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +30,7 @@ class Session:
         self._roles = [port["role"] for port in self._engine.inputs]
 
     def decode(self, path: str) -> Dict[str, Array]:
-        return tensors.read(path)
+        return tensor_files.read(path)
 
     def prepare(self, sample: Mapping[str, Array]) -> Tuple[Dict[str, Array], Any]:
         if len(sample) == len(self._roles) == 1:  # a lone array goes to the only input, whatever its name
@@ -41,12 +41,12 @@ class Session:
         return self._engine.run(feeds)  # type: ignore[no-any-return]
 
     def finish(self, outputs: Mapping[str, Array], context: Any) -> Dict[str, Any]:
-        return {"outputs": {role: tensors.summary(array) for role, array in outputs.items()}}
+        return {"outputs": {role: tensor_files.summary(array) for role, array in outputs.items()}}
 
     def save(self, outputs: Mapping[str, Array], context: Any, folder: str, name: str) -> Dict[str, str]:
         """The outputs as a .npz in `folder`; the prediction is its relative name."""
         relative = re.sub(r"[^\w.-]", "_", name) + ".npz"
-        tensors.write(os.path.join(folder, relative), outputs)
+        tensor_files.write(os.path.join(folder, relative), outputs)
         return {"file": relative}
 
     def run(self, sample: Mapping[str, Array]) -> Dict[str, Any]:
