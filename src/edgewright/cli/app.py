@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from edgewright import __version__
 from edgewright.cli import begin, field, story
+from edgewright.cli.boundary import Carried
 
 app = typer.Typer(
     name="edgewright",
@@ -36,6 +39,19 @@ def _top(
         typer.echo(context.get_help())
 
 
+def _carrying(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Typer has ideas of its own about three kinds of error; carried, they reach our boundary as they are."""
+
+    @functools.wraps(verb)
+    def call(*words: Any, **options: Any) -> Any:
+        try:
+            return verb(*words, **options)
+        except (EOFError, KeyboardInterrupt, OSError) as error:
+            raise Carried(error) from error
+
+    return call
+
+
 for group in (begin, story, field):
     for verb in group.VERBS:
-        app.command(name=verb.__name__.rstrip("_"), no_args_is_help=False)(verb)
+        app.command(name=verb.__name__.rstrip("_"), no_args_is_help=False)(_carrying(verb))

@@ -22,6 +22,14 @@ from edgewright.core.errors import DeviceError, EdgewrightError
 BUG, INTERRUPTED = 70, 130
 
 
+class Carried(Exception):
+    """Holds an error on its way through the command-line library."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _LogFile(logging.Handler):
     """Appends to `logs/edgewright.log` of the results' folder, which is made only when there is something to say."""
 
@@ -71,12 +79,13 @@ def _run(arguments: Sequence[str], as_json: bool) -> int:
     try:
         from edgewright.cli.app import app
 
-        result = app(args=list(arguments), prog_name="edgewright", standalone_mode=False)
+        try:
+            result = app(args=list(arguments), prog_name="edgewright", standalone_mode=False)
+        except Carried as carried:
+            raise carried.error from None
         return result if isinstance(result, int) else 0
     except typer.Exit as done:
         return done.exit_code
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 0
     except usage as error:
         return _tell(_usage(error), as_json)
     except (KeyboardInterrupt, typer.Abort):
