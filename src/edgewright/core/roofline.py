@@ -111,7 +111,7 @@ def annotate(profile: Profile, facts: Facts) -> Profile:
 
 def _annotated(operator: Operator, precision: str, total_us: float, facts: Facts) -> Operator:
     executed = precision_of(operator.dtype) or precision_of(precision)
-    known = replace(operator, dtype=operator.dtype or executed)
+    known = replace(operator, dtype=precision_of(operator.dtype) or operator.dtype or executed)
     work, moved = flops(known), moved_bytes(known)
     known = replace(known, flops=work, bytes=moved, share=operator.duration_us / total_us if total_us > 0 else 0.0)
     limit = attainable_us(known, executed, facts)

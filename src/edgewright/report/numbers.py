@@ -87,7 +87,7 @@ def microseconds(value: float | None) -> str:
 def seconds(value: float | None) -> str:
     if not value or not math.isfinite(value):
         return UNKNOWN
-    return f"{value / 60:.0f} min {value % 60:02.0f} s" if value >= 120 else f"{figure(value)} s"
+    return f"{int(value) // 60} min {int(value) % 60} s" if value >= 120 else f"{figure(value)} s"
 
 
 def interval(estimate: Estimate | None, scale: float = 1.0, decimals: int | None = None) -> str:

@@ -26,11 +26,15 @@ class Box:
 
 
 def place(
-    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], bounds: Box, marker: float = 7
+    points: Sequence[tuple[float, float]],
+    sizes: Sequence[tuple[float, float]],
+    bounds: Box,
+    obstacles: Sequence[Box] = (),
+    marker: float = 7,
 ) -> list[Box | None]:
     """A box for each point's name, near it: right, left, above, below, then farther out. None where no place is
     free (the chart then numbers that point and names it below). Order is priority."""
-    taken = [Box(x - marker, y - marker, 2 * marker, 2 * marker) for x, y in points]
+    taken = [*obstacles, *(Box(x - marker, y - marker, 2 * marker, 2 * marker) for x, y in points)]
     placed: list[Box | None] = []
     for (x, y), (width, height) in zip(points, sizes, strict=True):
         spot = next((box for box in _around(x, y, width, height) if _is_free(box, taken, bounds)), None)

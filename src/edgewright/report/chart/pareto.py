@@ -66,7 +66,8 @@ def boxes(points: Sequence[Point], width: float, height: float, limit: float | N
     across, up = _scales(points, limit, width, height)
     spots = [(across(point.latency.value), up(point.metric.value)) for point in points]
     sizes = [(text_width(shortened(point.name, 26)), 15.0) for point in points]
-    return place(spots, sizes, Box(area.left + 2, 2, width - area.left - 4, area.floor - 4))
+    limit_line = [Box(area.left, up(limit) - 2, area.end - area.left, 20)] if limit is not None else []
+    return place(spots, sizes, Box(area.left + 2, 2, width - area.left - 4, area.floor - 4), limit_line)
 
 
 def _scales(points: Sequence[Point], limit: float | None, width: float, height: float) -> tuple[Scale, Scale]:
@@ -127,5 +128,6 @@ def _label(point: Point, index: int, box: Box | None, x: float, y: float) -> Mar
         parts.append(element("line", class_="leader", x1=x, y1=y, x2=nearest[0], y2=nearest[1]))
     text = shortened(point.name, 26)
     middle = box.left + box.width / 2
+    parts.append(element("rect", class_="back", x=box.left, y=box.top, width=box.width, height=box.height))
     parts.append(element("text", text, class_=f"label {point.role}", x=middle, y=box.top + 11.5, text_anchor="middle"))
     return element("g", *parts)

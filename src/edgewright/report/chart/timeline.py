@@ -12,7 +12,7 @@ from edgewright.core.profile import Profile
 from edgewright.report.chart.svg import Raw, element
 from edgewright.report.numbers import microseconds
 
-LANE, GAP = 26.0, 4.0
+LANE, GAP = 36.0, 4.0
 MOST = 3000
 """Spans drawn at most; beyond it the shortest are left out, and the page says how many."""
 

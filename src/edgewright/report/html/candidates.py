@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgewright.core.verdict import Estimate, Verdict
 from edgewright.report import numbers
-from edgewright.report.language import word_or
+from edgewright.report.language import Said, said, word_or
 from edgewright.report.model import TargetReport
 
 Words = Callable[..., str]
@@ -40,8 +40,8 @@ class Row:
     memory: str
     executed: tuple[tuple[str, float], ...]
     build: str
-    predicted: str
-    reasons: tuple[str, ...]
+    predicted: Figure
+    reasons: tuple[Said, ...]
 
 
 def rows(target: TargetReport, t: Words, lang: str) -> tuple[Row, ...]:
@@ -93,7 +93,7 @@ def _row(verdict: Verdict, target: TargetReport, t: Words, lang: str) -> Row:
         executed=tuple(sorted(m.executed.items(), key=lambda item: -item[1])) if m else (),
         build=numbers.seconds(verdict.build_seconds),
         predicted=_predicted(verdict, t),
-        reasons=verdict.reasons if not verdict.error else (*verdict.reasons, verdict.error),
+        reasons=tuple(said(reason, lang) for reason in (*verdict.reasons, verdict.error) if reason),
     )
 
 
@@ -128,11 +128,10 @@ def _metric(verdict: Verdict, lang: str) -> Figure:
     return Figure(text, note, metric.estimate.value)
 
 
-def _predicted(verdict: Verdict, t: Words) -> str:
+def _predicted(verdict: Verdict, t: Words) -> Figure:
+    """The plan's latency, and how far the measured median was from it."""
     predicted, m = verdict.recipe.predicted_latency_ms, verdict.measurement
-    if predicted is None:
-        return ""
-    if m is None or predicted <= 0:
-        return t("predicted", value=numbers.milliseconds(predicted))
-    off = f"{numbers.signed((m.p50.value / predicted - 1) * 100, 0)} %"
-    return t("predicted.off", value=numbers.milliseconds(predicted), off=off)
+    if predicted is None or predicted <= 0:
+        return Figure(numbers.UNKNOWN)
+    off = t("predicted.off", off=f"{numbers.signed((m.p50.value / predicted - 1) * 100, 0)} %") if m else ""
+    return Figure(numbers.milliseconds(predicted), off, predicted)

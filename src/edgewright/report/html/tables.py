@@ -82,13 +82,13 @@ def _goal(key: str, value: object, t: Words, lang: str) -> Iterable[Line]:
         for metric, points in value.items():
             yield Line(f"{name}, {metric_name(str(metric), lang)}", t("points", value=points))
     elif key.endswith("_ms"):
-        yield Line(name, f"{value} ms")
+        yield Line(name, f"{value:g} ms" if isinstance(value, int | float) else str(value))
     elif key.endswith("_mb"):
-        yield Line(name, f"{value} MiB")
+        yield Line(name, f"{value:g} MiB" if isinstance(value, int | float) else str(value))
     elif key == "throughput":
         yield Line(name, t("per_second", value=value))
     else:
-        yield Line(name, str(value))
+        yield Line(name, word_or(lang, f"goal_value.{value}", str(value)))
 
 
 def _known(*lines: Line) -> tuple[Line, ...]:

@@ -19,7 +19,7 @@ from edgewright.report.html.candidates import Row, rows
 from edgewright.report.html.charts import Chart, memory_view, pareto_chart, sweep_chart
 from edgewright.report.html.headline import Headline, headline
 from edgewright.report.html.tables import Line, device_lines, goal_lines, model_lines, service_lines
-from edgewright.report.language import finding_text, word_or, words
+from edgewright.report.language import Said, finding_text, said, word_or, words
 from edgewright.report.memory import Moment, largest_holders, peak
 from edgewright.report.model import RunReport, TargetReport
 from edgewright.report.trace import chrome_trace
@@ -92,6 +92,8 @@ class TargetView:
     pareto: Chart | None
     phases: tuple[Bar, ...]
     phase_names: tuple[tuple[str, str], ...]
+    phase_rows: tuple[tuple[str, tuple[str, ...]], ...]
+    sentences: tuple[Said, ...]
     sweep: Chart | None
     sweep_rows: tuple[tuple[str, Measurement], ...]
     findings: tuple[FindingView, ...]
@@ -130,6 +132,8 @@ def _target(target: TargetReport, report: RunReport, t: Words, lang: str) -> Tar
         pareto=pareto_chart(target, report, t, lang),
         phases=_phase_bars(target, used, t),
         phase_names=tuple((phase, t(f"phase.{phase}")) for phase in used),
+        phase_rows=_phase_rows(target, used),
+        sentences=tuple(said(sentence, lang) for sentence in target.decision.sentences),
         sweep=sweep_chart(target, t),
         sweep_rows=tuple((name, m) for name, series in target.sweeps.items() for m in series),
         findings=tuple(_finding(finding, lang) for finding in target.findings),
@@ -153,6 +157,14 @@ def _phase_bars(target: TargetReport, phases: Sequence[str], t: Words) -> tuple[
         role = "chosen" if verdict.recipe.name == target.decision.chosen else ""
         bars.append(Bar(verdict.recipe.name, role, numbers.milliseconds(sum(m.phases.values())), segments))
     return tuple(bars)
+
+
+def _phase_rows(target: TargetReport, phases: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(
+        (v.recipe.name, tuple(numbers.figure(v.measurement.phases.get(phase)) for phase in phases))
+        for v in target.verdicts()
+        if v.measurement and v.measurement.phases
+    )
 
 
 def _finding(finding: Finding, lang: str) -> FindingView:
