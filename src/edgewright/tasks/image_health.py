@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.profile import Finding
 from edgewright.core.task import Dataset, Sample
+from edgewright.device.image_header import read_header
 
 FEW = 100
 LOOKED_AT = 2000
@@ -69,11 +70,14 @@ def _look(dataset: Dataset) -> _Looks:
 
 
 def _look_at(sample: Sample) -> tuple[str, NDArray[np.float32]]:
-    """(sha256, thumbnail [256]). A JPEG is decoded at a quarter of its size, which costs a tenth of the time."""
+    """(sha256, thumbnail [256]). A JPEG of some size is decoded at a quarter of it, in a tenth of the time."""
     import cv2
 
     data = sample.path.read_bytes()
-    small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_IGNORE_ORIENTATION)
+    header = read_header(data)
+    large = header is not None and min(header.width, header.height) >= 8 * SIDE
+    scale = cv2.IMREAD_REDUCED_GRAYSCALE_4 if large else cv2.IMREAD_GRAYSCALE
+    small = cv2.imdecode(np.frombuffer(data, np.uint8), scale | cv2.IMREAD_IGNORE_ORIENTATION)
     if small is None:
         small = np.zeros((SIDE, SIDE), np.uint8)
     thumbnail = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgewright.core.errors import ConfigError, InputError
+from edgewright.core.errors import InputError
 from edgewright.core.model import Model, Step, TaskHints, TensorSpec
-from edgewright.core.plugs import did_you_mean
 from edgewright.core.task import TaskSpec
 from edgewright.device.steps import POSTPROCESS, PREPROCESS
 from edgewright.tasks.class_names import class_names
 from edgewright.tasks.model_input import ImageInput, image_input, to_tensor
+from edgewright.tasks.step_options import configured_steps
 
 DEFAULT_SIZE = 640
 DEFAULT_STRIDES = (8, 16, 32)
@@ -58,24 +58,6 @@ def _thresholds(confidence: float, iou: float, limit: float, *, several: bool) -
         "max_detections": limit,
         "multi_label": float(several),
     }
-
-
-def configured_steps(given: Sequence[Mapping[str, Any]] | None, known: Sequence[str], key: str) -> tuple[Step, ...]:
-    """Steps from the configuration: `{kind: {params}}` or `{kind: …, params: {…}}`. ConfigError for a foreign one."""
-    steps = []
-    for entry in given or ():
-        if "kind" in entry:
-            kind, params = entry["kind"], entry.get("params") or {}
-        elif len(entry) == 1:
-            kind, params = next(iter(entry.items()))
-        else:
-            raise ConfigError(
-                f"task.{key} has an entry of {len(entry)} keys.", "Write `- letterbox: {size: [640, 640]}`."
-            )
-        if kind not in known:
-            raise ConfigError(f"task.{key} names an unknown step '{kind}'.", did_you_mean(str(kind), tuple(known)))
-        steps.append(Step(kind, dict(params or {})))
-    return tuple(steps)
 
 
 def _preprocess(family: str, image: ImageInput) -> tuple[Step, ...]:
