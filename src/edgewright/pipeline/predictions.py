@@ -67,10 +67,16 @@ class Predictor:
         for line in text[:end].splitlines():
             try:
                 entry = json.loads(line)
-                whole[entry["id"]] = entry["prediction"]
+                whole[entry["id"]] = self._located(entry["prediction"])
             except (ValueError, KeyError, TypeError):
                 continue
         return whole
+
+    def _located(self, prediction: Any) -> Any:
+        """A prediction that is a file lies beside the lines; its name becomes the path of it here."""
+        if isinstance(prediction, dict) and isinstance(prediction.get("file"), str):
+            return {**prediction, "file": str(self.folder / Path(prediction["file"]).name)}
+        return prediction
 
     async def _predict(self, missing: Sequence[Sample], total: int, progress: Progress) -> None:
         folder = await place(self._link, self._artifact.folder)
