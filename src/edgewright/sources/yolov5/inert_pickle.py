@@ -21,7 +21,7 @@ _DAMAGED = "Copy or download the file again; it is cut off or damaged."
 
 _EXACT = frozenset(
     {
-        *(f"{home}.{kind}" for home in ("builtins", "__builtin__") for kind in ("set", "frozenset", "bytearray")),
+        *(f"{home}.{kind}" for home in ("builtins", "__builtin__") for kind in ("set", "frozenset", "bytes")),
         *(f"{home}.slice" for home in ("builtins", "__builtin__")),
         "collections.OrderedDict",
         "collections.defaultdict",
