@@ -18,12 +18,13 @@ import time
 from typing import Any, Dict, List, Mapping, Optional
 
 from edgewright.device import durable, golden, image
-from edgewright.device.http import Server, address_of, listen
+from edgewright.device.http import Server
 from edgewright.device.inference import Inference
 from edgewright.device.live import Live
 from edgewright.device.meter import Meter
 from edgewright.device.release import OWN_FILE
 from edgewright.device.service import Service, ServiceError, inside
+from edgewright.device.sockets import listen
 from edgewright.device.spool import Spool
 
 WINDOW_S = 1.0
@@ -170,7 +171,7 @@ def main(argv: List[str]) -> int:
         message = getattr(error, "message", None) or "%s: %s" % (type(error).__name__, error)
         _say(options.status_fd, {"error": str(message)[:1000]})
         return 3
-    host, port = address_of(listening)
+    host, port = listening.getsockname()[:2]
     logger.info("release %s serves on http://%s:%d", agent.release["digest"][:12] or "(none)", host, port)
     if agent.live is not None:
         agent.live.start()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 import time
 from typing import Any, Dict, List, Mapping, Tuple
@@ -42,7 +43,7 @@ def record(folder: str, request: Mapping[str, Any]) -> Dict[str, Any]:
     values = _signals(service, session, list(request.get("signals") or []))
     reference = reference_of(values)
     _write(os.path.join(out, "reference.json"), reference)
-    return {"samples": samples, "reference": reference, "runtime": service.runtime()}
+    return {"samples": samples, "reference": reference, "runtime": service.runtime(), "machine": platform.machine()}
 
 
 def replay(folder: str, request: Mapping[str, Any]) -> Dict[str, Any]:

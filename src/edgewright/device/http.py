@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, cast
 from urllib.parse import parse_qs, urlsplit
 
 from edgewright.device import image, tensors
@@ -306,22 +306,3 @@ class Handler(BaseHTTPRequestHandler):
 
 def _error_body(message: str, remedy: str) -> bytes:
     return json.dumps({"error": {"message": message, "remedy": remedy}}, ensure_ascii=False).encode("utf-8")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket. OSError where the port is taken."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    found = socket.socket(family, kind, protocol)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.listen(128)
-    except OSError:
-        found.close()
-        raise
-    return found
-
-
-def address_of(listening: socket.socket) -> Tuple[str, int]:
-    name = listening.getsockname()
-    return str(name[0]), int(name[1])

@@ -6,6 +6,7 @@
     missing  {"sizes": {digest: bytes}}                   which blobs must be sent (into incoming/)
     install  {"manifest": digest, "serve": {…}}           received → … → committed, or rolled back with the reason
     stop     {}                                           ends the service; the release stays
+    readings {"since": seq}                               what the agent's /readings says
 
 One JSON object on stdout: the answer, or {"error": {"kind", "message", "remedy"}} and exit status 3.
 """
@@ -77,11 +78,16 @@ def stop(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         return {"stopped": Serving(layout).stop()}
 
 
+def readings(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    return Serving(layout).readings(int(request.get("since", 0)))
+
+
 OPS: Dict[str, Callable[[Layout, Mapping[str, Any]], Dict[str, Any]]] = {
     "status": status,
     "missing": missing,
     "install": install,
     "stop": stop,
+    "readings": readings,
 }
 
 

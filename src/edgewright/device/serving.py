@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional
 from edgewright.device import durable, processes
 from edgewright.device.release import Layout, ReleaseError
 
-HEALTH_LIMIT = 1 << 16
+READINGS_LIMIT = 64 << 20
 STOP_S = 12.0
 CODE = os.path.dirname(os.path.abspath(__file__))
 
@@ -48,6 +48,14 @@ class Serving(object):
         if self.url() is None or state.get("agent") is None:
             return None
         return ask_health(reachable(state["host"]), state["port"], timeout_s)
+
+    def readings(self, since: int) -> Dict[str, Any]:
+        """The readings above `since`, as /readings gives them. ReleaseError where nobody answers."""
+        state, path = self.state(), "/readings?since=%d" % since
+        found = None if self.url() is None else ask(reachable(state["host"]), state["port"], path, 20.0, READINGS_LIMIT)
+        if found is None or not isinstance(found.get("readings"), list):
+            raise ReleaseError("The service does not answer.", "See run/agent.log in the device folder.")
+        return found
 
     def serves(self, name: str) -> bool:
         """Whether exactly this release answers, ready."""
@@ -130,10 +138,15 @@ class Prober(object):
 
 
 def ask_health(host: str, port: int, timeout_s: float) -> Optional[Dict[str, Any]]:
+    return ask(host, port, "/healthz", timeout_s)
+
+
+def ask(host: str, port: int, path: str, timeout_s: float, limit: int = 1 << 16) -> Optional[Dict[str, Any]]:
+    """The JSON object at a path of the service; None where nobody answers with one."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
-        connection.request("GET", "/healthz")
-        answer = json.loads(connection.getresponse().read(HEALTH_LIMIT).decode("utf-8"))
+        connection.request("GET", path)
+        answer = json.loads(connection.getresponse().read(limit).decode("utf-8"))
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:

@@ -19,9 +19,9 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from edgewright.device import durable, processes
 from edgewright.device.child import Child
-from edgewright.device.http import listen
 from edgewright.device.log import Log
 from edgewright.device.release import Layout
+from edgewright.device.sockets import listen
 
 FIRST_PORT, PORTS = 8080, 200
 READY_S = 180.0

@@ -1,0 +1,179 @@
+"""Deploy: a bundle onto a device, until it serves. The device's installer does the changing
+(edgewright.device.install); here is decided whether to, and what must be sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgewright.core.config import ServeConfig, TargetConfig
+from edgewright.core.contracts import Link
+from edgewright.core.errors import ConfigError, DeviceError, RejectedRelease
+from edgewright.core.record import Record
+from edgewright.pipeline.bundle import Bundle
+from edgewright.pipeline.device_program import operate
+
+RESERVE_BYTES = 32 << 20
+"""Disk that stays free beside what is sent: logs, readings, the journal."""
+
+
+@dataclass(frozen=True)
+class Release(Record):
+    """What serves now. `replaced` names the release before, None where there was none or nothing changed.
+    `gap_ms` is the longest time a client went without an answer during the change, None where none served."""
+
+    target: str
+    root: str
+    number: int
+    digest: str
+    url: str
+    pid: int
+    replaced: str | None = None
+    unchanged: bool = False
+    gap_ms: float | None = None
+    replay: Mapping[str, float | None] = field(default_factory=dict)
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class DeployPlan(Record):
+    """What `deploy` would do, in sentences."""
+
+    target: str
+    steps: tuple[str, ...]
+
+
+async def deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> Release:
+    """The bundle as the live release of the device. A live release that is the same (digest and serve
+    settings) is left alone. RejectedRelease where the device does not fit (before a byte is sent) or the
+    release fails there (the one before then serves as before); DeviceError where the device misbehaves."""
+    status = await _status(bundle, link)
+    settings = await _settings(serve, link)
+    if _is_live(bundle, settings, status):
+        current, health = status["current"], status["health"]
+        return _release(target, link, {**current, **status, "number": current["number"], "pid": health["pid"]}, True)
+    refuse_unfit(bundle, status)
+    answer = await operate(link, "missing", {"sizes": bundle.sizes})
+    wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
+    sent = sum(bundle.sizes[digest] for digest in wanted)
+    _refuse_full(sent, status)
+    for digest in wanted:
+        await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
+    return _release(
+        target, link, await operate(link, "install", {"manifest": bundle.digest, "serve": settings}), sent=sent
+    )
+
+
+async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:
+    """What `deploy` would do. Changes nothing but for the installer itself, which is put on the device."""
+    status = await _status(bundle, link)
+    settings = await _settings(serve, link)
+    if _is_live(bundle, settings, status):
+        return DeployPlan(target.name, (f"Nothing: release {bundle.digest[:12]} serves already.",))
+    refuse_unfit(bundle, status)
+    steps = [
+        f"Send what {link.address} lacks of {len(bundle.files)} files ({bundle.size / 1e6:.1f} MB) to {link.root}.",
+        "Check every digest on the device and lay the release out beside the live one.",
+        "Replay the golden samples there, and the latency and memory limits if the goal has them.",
+    ]
+    old = status.get("current")
+    if old and status["running"]:
+        steps.append(f"Let {old['name']} serve until the new release is ready, then switch; it is kept as `previous`.")
+    else:
+        steps.append("Start the service.")
+    host, port = settings.get("host") or "127.0.0.1", settings.get("port") or "the first free port from 8080"
+    steps.append(f"Serve on {host}, port {port}" + (f", with {settings['source']}." if settings.get("source") else "."))
+    steps.append("Go back to the release before, and say why, if /healthz does not answer with the new one.")
+    return DeployPlan(target.name, tuple(steps))
+
+
+def refuse_unfit(bundle: Bundle, status: Mapping[str, Any]) -> None:
+    """RejectedRelease where the device is not what the bundle needs."""
+    needs = bundle.needs
+    if needs.machine and status["machine"] != needs.machine:
+        raise RejectedRelease(
+            f"The bundle was checked on {needs.machine}, and the device is {status['machine']}.",
+            "Run again for this device.",
+        )
+    if _numbers(str(status["python"])) < _numbers(needs.python):
+        raise RejectedRelease(
+            f"The device has Python {status['python']}.", f"Python {needs.python} or newer is needed."
+        )
+    if 0 < status["memory"] < needs.memory_bytes:
+        raise RejectedRelease(
+            f"The device has {status['memory'] >> 20} MiB of memory; the service needs {needs.memory_bytes >> 20}.",
+            "Choose a smaller model or a larger device.",
+        )
+    for name, (least, below) in sorted(needs.runtimes.items()):
+        there = str(status["runtimes"].get(name) or "")
+        if not there or not _numbers(least) <= _numbers(there) < _numbers(below):
+            raise RejectedRelease(
+                f"The bundle was checked with {name} {least}, and the device has {there or 'none'}.",
+                f"Install {name}>={least},<{below} there, or run again for what it has.",
+            )
+
+
+def _refuse_full(sent: int, status: Mapping[str, Any]) -> None:
+    if sent + RESERVE_BYTES > status["disk_free"]:
+        raise RejectedRelease(
+            f"The device has {status['disk_free'] >> 20} MiB of disk free; {(sent + RESERVE_BYTES) >> 20} are needed.",
+            "Free some space on it and deploy again.",
+        )
+
+
+async def _status(bundle: Bundle, link: Link) -> dict[str, Any]:
+    status = await operate(link, "status", {"runtimes": sorted(bundle.needs.runtimes)})
+    expected = {"machine": str, "python": str, "memory": int, "disk_free": int, "runtimes": dict, "running": bool}
+    if any(not isinstance(status.get(key), kind) for key, kind in expected.items()):
+        raise DeviceError(f"The device {link.address} gives a status that makes no sense.", "Look at its installer.")
+    return status
+
+
+def _is_live(bundle: Bundle, settings: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    current, health = status.get("current") or {}, status.get("health") or {}
+    same = current.get("digest") == bundle.digest and current.get("serve") == dict(settings)
+    return bool(same and health.get("release") == bundle.digest and health.get("ready"))
+
+
+async def _settings(serve: ServeConfig, link: Link) -> dict[str, Any]:
+    """`serve:` as the device keeps it. ConfigError for a folder or file that the device does not have."""
+    source = serve.source
+    if source and not re.match(r"(camera:\d+$|[a-z]+://)", source):
+        kind, path = ("loop:", source[5:]) if source.startswith("loop:") else ("", source)
+        path = str(Path(path).absolute()) if link.shares_files else path
+        if await link.stat(path) is None:
+            raise ConfigError(f"serve.source: there is no {path} on {link.address}.", "Give a path of the device.")
+        source = kind + path
+    settings = serve.model_dump()
+    return {**settings, "source": source}
+
+
+def _numbers(version: str) -> tuple[float, ...]:
+    """A version's leading numbers, for comparing; `~` after them sorts it behind all that begin so."""
+    numbers = [float(part) for part in re.findall(r"\d+", re.split(r"[^\d.]", version, maxsplit=1)[0])]
+    return (*numbers, float("inf")) if version.endswith("~") else tuple(numbers)
+
+
+def _release(
+    target: TargetConfig, link: Link, answer: Mapping[str, Any], unchanged: bool = False, sent: int = 0
+) -> Release:
+    try:
+        return Release(
+            target=target.name,
+            root=link.root,
+            number=int(answer["number"]),
+            digest=str(answer["digest"]),
+            url=str(answer["url"]),
+            pid=int(answer["pid"]),
+            replaced=answer.get("replaced"),
+            unchanged=unchanged or bool(answer.get("unchanged")),
+            gap_ms=answer.get("gap_ms"),
+            replay={str(k): v for k, v in (answer.get("replay") or {}).items()},
+            sent_bytes=sent,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise DeviceError(f"The installer on {link.address} gave a strange answer.", "Deploy again.") from None

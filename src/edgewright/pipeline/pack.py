@@ -1,0 +1,96 @@
+"""Pack: the chosen artefact, its golden samples and its decision, sealed into one bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgewright.core.config import GoalConfig
+from edgewright.core.recipe import Artifact
+from edgewright.core.record import canonical, plain
+from edgewright.core.verdict import Decision
+from edgewright.device.durable import write_text
+from edgewright.pipeline.bundle import PRECISIONS, Bundle, Needs, write_bundle
+from edgewright.pipeline.golden import Golden
+
+BASE_MEMORY = 96 << 20
+"""A Python with numpy, OpenCV and the agent, before any model."""
+
+
+def pack(
+    artifact: Artifact,
+    decision: Decision,
+    golden: Golden,
+    out: Path,
+    *,
+    goal: GoalConfig | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """A bundle in the folder `out`; the same inputs give the same digest. What was measured (`evidence`,
+    and the decision's sentences, which quote it) lies beside it in `<out>.attestation.json`.
+
+    The device measures again: `goal.latency_p95_ms` and `goal.memory_mb` become the gate of the release.
+    """
+    files: dict[str, Path | bytes] = {name: artifact.folder / name for name in artifact.files}
+    for path in sorted(golden.folder.rglob("*")):
+        if path.is_file():
+            files[path.relative_to(golden.folder).as_posix()] = path
+    files["decision.json"] = canonical(_decided(artifact, decision))
+    files["needs.json"] = canonical(needs(artifact, golden))
+    files["gate.json"] = canonical(_gate(goal))
+    bundle = write_bundle(files, _config(artifact), artifact.service.name, out)
+    attest(bundle, {"decision": decision, "evidence": evidence or {}})
+    return bundle
+
+
+def attest(bundle: Bundle, statements: Mapping[str, Any]) -> Path:
+    """Writes what is claimed of a bundle beside it, bound to its digest."""
+    path = bundle.path.with_name(bundle.path.name + ".attestation.json")
+    text = json.dumps({"subject": {"sha256": bundle.digest}, **plain(statements)}, indent=1, ensure_ascii=False)
+    write_text(str(path), text + "\n")
+    return path
+
+
+def needs(artifact: Artifact, golden: Golden) -> Needs:
+    """What a device must be. A verdict counts for the runtime it was measured with: same major and minor."""
+    runtimes = {
+        name: _same_minor(version) for name, version in golden.runtime.items() if name not in ("python", "numpy")
+    }
+    weights = sum((artifact.folder / name).stat().st_size for name in artifact.files if name.startswith("model/"))
+    return Needs(machine=golden.machine, memory_bytes=BASE_MEMORY + 2 * weights, runtimes=runtimes)
+
+
+def _same_minor(version: str) -> tuple[str, str]:
+    numbers = version.split(".")
+    if len(numbers) < 2 or not (numbers[0].isdigit() and numbers[1].isdigit()):
+        return version, version + "~"
+    return f"{numbers[0]}.{numbers[1]}", f"{numbers[0]}.{int(numbers[1]) + 1}"
+
+
+def _decided(artifact: Artifact, decision: Decision) -> dict[str, Any]:
+    recipe = artifact.recipe
+    return {
+        "target": decision.target,
+        "chosen": recipe.name,
+        "verdict": decision.verdict,
+        "simulated": decision.simulated,
+        "recipe": {**recipe.build_key(), "runtime": recipe.runtime},
+        "quantised": artifact.quantised,
+    }
+
+
+def _gate(goal: GoalConfig | None) -> dict[str, float]:
+    limits = {"latency_p95_ms": goal.latency_p95_ms, "memory_mb": goal.memory_mb} if goal else {}
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _config(artifact: Artifact) -> dict[str, Any]:
+    """The ModelPack config object (docs/config.md of the specification); it allows no keys of our own."""
+    service = artifact.service
+    endings = sorted({name.rsplit(".", 1)[-1] for name in artifact.files if name.startswith("model/") and "." in name})
+    return {
+        "descriptor": {"name": service.name, "family": service.family},
+        "config": {"format": ",".join(endings), "precision": PRECISIONS.get(service.precision, service.precision)},
+    }
