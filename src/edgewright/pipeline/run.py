@@ -34,6 +34,24 @@ def run(project: Project, progress: Progress, *, deploy: bool = True, lang: str 
     return asyncio.run(_run(project, progress, deploy, lang))
 
 
+def run_targets(project: Project, progress: Progress) -> list[TargetResult]:
+    """The targets climbed and decided, nothing deployed or reported: what a benchmark starts from."""
+
+    async def climbed() -> list[TargetResult]:
+        loaded = load(project, progress)
+        datasets = data(project, loaded, progress)
+        found = []
+        for target in project.config.targets:
+            link = await connect(project, target)
+            try:
+                found.append(await climb(project, target, loaded, datasets, link, progress))
+            finally:
+                await link.close()
+        return found
+
+    return asyncio.run(climbed())
+
+
 async def _run(project: Project, progress: Progress, deploy: bool, lang: str) -> RunResult:
     loaded = load(project, progress)
     datasets = data(project, loaded, progress)
