@@ -238,6 +238,9 @@ def read(path: Path) -> Config:
         raise ConfigError(f"There is no file {path}.", "Make one with `edgewright init MODEL`.") from None
     except RecursionError:
         raise ConfigError(f"{path} refers to itself.", "Write it without anchors that contain themselves.") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigError(f"{path} is not YAML, in line {line}: {error.problem}.", "Mend that line.") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path} cannot be read as YAML: {' '.join(str(error).split())}.", "Mend that line."
