@@ -23,8 +23,7 @@ import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 from edgewright.device import board, durable
-from edgewright.device.installation import Installation, Rejected, recover
-from edgewright.device.release import Layout, ReleaseError
+from edgewright.device.release import Layout, Rejected, ReleaseError
 from edgewright.device.serving import Serving
 
 
@@ -53,6 +52,8 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     """Blobs that are not here whole. A damaged one is removed, so that it is sent again."""
+    from edgewright.device.installation import recover
+
     wanted = []
     with _alone(layout):
         recover(layout)
@@ -66,6 +67,8 @@ def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def install(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    from edgewright.device.installation import Installation, recover  # `status`, asked often, does without
+
     with _alone(layout):
         recover(layout)
         return Installation(layout, str(request["manifest"]), dict(request.get("serve") or {})).run()

@@ -16,7 +16,7 @@ from typing import Any, Dict, Mapping, Optional, Set
 from edgewright.device import durable
 from edgewright.device.child import environment
 from edgewright.device.journal import Journal
-from edgewright.device.release import OWN_FILE, Layout, Manifest, ReleaseError, parse_manifest
+from edgewright.device.release import OWN_FILE, Layout, Manifest, Rejected, ReleaseError, parse_manifest
 from edgewright.device.serving import Prober, Serving
 
 READY_S = 200.0
@@ -24,10 +24,6 @@ REPLAY_S = 600.0
 RETRIES = 2
 RESERVE_BYTES = 1 << 16
 """Kept back for the journal, so that a full disk can still be rolled back."""
-
-
-class Rejected(ReleaseError):
-    """The release itself is at fault: wrong answers, too slow, too large, or it does not start."""
 
 
 class Installation(object):

@@ -37,6 +37,10 @@ class ReleaseError(Exception):
         self.message, self.remedy = message, remedy
 
 
+class Rejected(ReleaseError):
+    """The release itself is at fault: wrong answers, too slow, too large, or it does not start."""
+
+
 class Layer(NamedTuple):
     """One file: where it goes, its sha256 (hex), its bytes, its media type."""
 
