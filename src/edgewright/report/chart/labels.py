@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,12 @@ class Box:
         across = self.left >= other.left and self.left + self.width <= other.left + other.width
         return across and self.top >= other.top and self.top + self.height <= other.top + other.height
 
+    def gap(self, x: float, y: float) -> float:
+        """How far a point is from the box's nearest edge; 0 inside."""
+        across = max(self.left - x, x - self.left - self.width, 0.0)
+        down = max(self.top - y, y - self.top - self.height, 0.0)
+        return math.hypot(across, down)
+
 
 def place(
     points: Sequence[tuple[float, float]],
@@ -32,12 +39,14 @@ def place(
     obstacles: Sequence[Box] = (),
     marker: float = 7,
 ) -> list[Box | None]:
-    """A box for each point's name, near it: right, left, above, below, then farther out. None where no place is
-    free (the chart then numbers that point and names it below). Order is priority."""
+    """A box for each point's name: right, left, above, below, then farther out, but always nearer to its own point
+    than to any other. None where no such place is free (the chart then numbers that point). Order is priority."""
     taken = [*obstacles, *(Box(x - marker, y - marker, 2 * marker, 2 * marker) for x, y in points)]
     placed: list[Box | None] = []
     for (x, y), (width, height) in zip(points, sizes, strict=True):
-        spot = next((box for box in _around(x, y, width, height) if _is_free(box, taken, bounds)), None)
+        others = [point for point in points if point != (x, y)]
+        spots = (box for box in _around(x, y, width, height) if _is_free(box, taken, bounds))
+        spot = next((box for box in spots if all(box.gap(x, y) < box.gap(*other) for other in others)), None)
         placed.append(spot)
         if spot is not None:
             taken.append(spot)

@@ -38,6 +38,10 @@ class Words:
     limit: str
 
 
+NARROW = 450.0
+"""Below this width names would crowd the drawing: every point carries a number instead."""
+
+
 def draw(points: Sequence[Point], words: Words, width: float, height: float, limit: float | None = None) -> Markup:
     """The chart as SVG. `limit` is the least metric allowed, in points of 100. Points without a place for their
     name carry a number; `numbered` gives the names that belong to it."""
@@ -50,14 +54,15 @@ def draw(points: Sequence[Point], words: Words, width: float, height: float, lim
     parts += [_front(points, across, up), *(_errors(point, across, up) for point in points)]
     parts += [_marker(point, across(point.latency.value), up(point.metric.value)) for point in points]
     for i, (point, box) in enumerate(zip(points, boxes(points, width, height, limit), strict=True)):
-        parts.append(_label(point, i, box, across(point.latency.value), up(point.metric.value)))
+        x, y = across(point.latency.value), up(point.metric.value)
+        parts.append(_label(point, i, _name(i, point, width), box, x, y))
     return picture(width, height, words.title, words.description, *parts)
 
 
 def numbered(points: Sequence[Point], width: float, height: float, limit: float | None = None) -> list[tuple[int, str]]:
     """(number, name) of each point whose name found no place at this size."""
     found = zip(points, boxes(points, width, height, limit), strict=True)
-    return [(i + 1, point.name) for i, (point, box) in enumerate(found) if box is None]
+    return [(i + 1, point.name) for i, (point, box) in enumerate(found) if box is None or width < NARROW]
 
 
 def boxes(points: Sequence[Point], width: float, height: float, limit: float | None = None) -> list[Box | None]:
@@ -65,7 +70,8 @@ def boxes(points: Sequence[Point], width: float, height: float, limit: float | N
     area = Area(width, height)
     across, up = _scales(points, limit, width, height)
     spots = [(across(point.latency.value), up(point.metric.value)) for point in points]
-    sizes = [(text_width(shortened(point.name, 26)), 15.0) for point in points]
+    names = [_name(i, point, width) for i, point in enumerate(points)]
+    sizes = [(text_width(name), 15.0) for name in names]
     limit_line = [Box(area.left, up(limit) - 2, area.end - area.left, 20)] if limit is not None else []
     return place(spots, sizes, Box(area.left + 2, 2, width - area.left - 4, area.floor - 4), limit_line)
 
@@ -118,15 +124,18 @@ def _marker(point: Point, x: float, y: float) -> Markup:
     return element("circle", said, class_=name, cx=x, cy=y, r=7 if point.role == "chosen" else 5)
 
 
-def _label(point: Point, index: int, box: Box | None, x: float, y: float) -> Markup:
+def _name(index: int, point: Point, width: float) -> str:
+    return str(index + 1) if width < NARROW else shortened(point.name, 26)
+
+
+def _label(point: Point, index: int, text: str, box: Box | None, x: float, y: float) -> Markup:
     if box is None:
-        return element("text", str(index + 1), class_="label number", x=x, y=y - 9, text_anchor="middle")
+        return element("text", str(index + 1), class_="label", x=x, y=y - 9, text_anchor="middle")
     parts = []
     away = max(box.left - x, x - box.left - box.width, box.top - y, y - box.top - box.height)
     if away > 16:
         nearest = min(max(x, box.left), box.left + box.width), min(max(y, box.top), box.top + box.height)
         parts.append(element("line", class_="leader", x1=x, y1=y, x2=nearest[0], y2=nearest[1]))
-    text = shortened(point.name, 26)
     middle = box.left + box.width / 2
     parts.append(element("rect", class_="back", x=box.left, y=box.top, width=box.width, height=box.height))
     parts.append(element("text", text, class_=f"label {point.role}", x=middle, y=box.top + 11.5, text_anchor="middle"))

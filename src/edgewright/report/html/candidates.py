@@ -35,7 +35,7 @@ class Row:
     fps: Figure
     speed: Figure
     metric: Figure
-    drop: str
+    drop: tuple[str, ...]
     size: str
     memory: str
     executed: tuple[tuple[str, float], ...]
@@ -64,14 +64,13 @@ def metric_name(name: str, lang: str) -> str:
     return word_or(lang, f"metric.{name}", name)
 
 
-def drop_text(verdict: Verdict, t: Words) -> str:
-    """ "drop +0.28 points (−0.10 … 0.66)"; "" where there is nothing to drop from."""
+def drop_lines(verdict: Verdict, t: Words) -> tuple[str, ...]:
+    """ "drop +0.28" and "(−0.10 … 0.66)"; nothing where there is nothing to drop from."""
     drop = verdict.metric.drop if verdict.metric else None
     if drop is None:
-        return ""
+        return ()
     between = numbers.interval(drop, decimals=2)
-    text = t("drop", value=numbers.signed(drop.value))
-    return f"{text} ({between})" if between else text
+    return (t("drop", value=numbers.signed(drop.value)), *([f"({between})"] if between else []))
 
 
 def _row(verdict: Verdict, target: TargetReport, t: Words, lang: str) -> Row:
@@ -86,8 +85,8 @@ def _row(verdict: Verdict, target: TargetReport, t: Words, lang: str) -> Row:
         p95=_timed(m.p95 if m else None),
         fps=_figure(m.throughput if m else None),
         speed=_speed(verdict, role),
-        metric=_metric(verdict, lang),
-        drop=drop_text(verdict, t),
+        metric=_metric(verdict),
+        drop=drop_lines(verdict, t),
         size=numbers.byte_size(verdict.size_bytes),
         memory=numbers.byte_size(m.memory_bytes if m else None),
         executed=tuple(sorted(m.executed.items(), key=lambda item: -item[1])) if m else (),
@@ -118,14 +117,13 @@ def _speed(verdict: Verdict, role: str) -> Figure:
     return Figure(f"{numbers.figure(speed.value)} ×", numbers.interval(speed), speed.value)
 
 
-def _metric(verdict: Verdict, lang: str) -> Figure:
+def _metric(verdict: Verdict) -> Figure:
     metric = verdict.metric
     if metric is None:
         return Figure(numbers.UNKNOWN)
     scale, decimals = (1.0, 5) if metric.name == "cosine" else (100.0, 2)
     note = numbers.interval(metric.estimate, scale, decimals)
-    text = f"{metric_name(metric.name, lang)} {metric_text(metric.name, metric.estimate.value)}"
-    return Figure(text, note, metric.estimate.value)
+    return Figure(metric_text(metric.name, metric.estimate.value), note, metric.estimate.value)
 
 
 def _predicted(verdict: Verdict, t: Words) -> Figure:

@@ -15,7 +15,7 @@ from edgewright.core.verdict import Measurement
 from edgewright.report import numbers, operators
 from edgewright.report.chart import timeline
 from edgewright.report.csv import operators_csv
-from edgewright.report.html.candidates import Row, rows
+from edgewright.report.html.candidates import Row, metric_name, rows
 from edgewright.report.html.charts import Chart, memory_view, pareto_chart, sweep_chart
 from edgewright.report.html.headline import Headline, headline
 from edgewright.report.html.tables import Line, device_lines, goal_lines, model_lines, service_lines
@@ -89,6 +89,7 @@ class TargetView:
     target: TargetReport
     headline: Headline
     rows: tuple[Row, ...]
+    metric: str
     pareto: Chart | None
     phases: tuple[Bar, ...]
     phase_names: tuple[tuple[str, str], ...]
@@ -129,6 +130,7 @@ def _target(target: TargetReport, report: RunReport, t: Words, lang: str) -> Tar
         target=target,
         headline=headline(target, t, lang),
         rows=rows(target, t, lang),
+        metric=_metric(target, t, lang),
         pareto=pareto_chart(target, report, t, lang),
         phases=_phase_bars(target, used, t),
         phase_names=tuple((phase, t(f"phase.{phase}")) for phase in used),
@@ -141,6 +143,15 @@ def _target(target: TargetReport, report: RunReport, t: Words, lang: str) -> Tar
         device=device_lines(target.facts, t),
         service=service_lines(target, t),
     )
+
+
+def _metric(target: TargetReport, t: Words, lang: str) -> str:
+    """The name of the gated metric; agreement is never called by another name."""
+    found = [v.metric for v in target.verdicts() if v.metric]
+    if not found:
+        return t("column.metric")
+    agreement = any(metric.kind == "agreement" for metric in found)
+    return metric_name("agreement" if agreement else found[0].name, lang)
 
 
 def _phase_bars(target: TargetReport, phases: Sequence[str], t: Words) -> tuple[Bar, ...]:

@@ -16,7 +16,8 @@ _SENTENCES = tuple(
     for pattern, text in (
         (
             rf"(\S+) is chosen for (\w+): {_N} ms, {_N} \({_N} to {_N}\) times the speed of the baseline"
-            rf"(?:, at a drop of {_N} \({_N} to {_N}\) points of (\w+))?(; its verdict is undecided and was accepted)?",
+            rf"(?:, at a drop of {_N} \({_N} to {_N}\) points of ([\w-]+))?"
+            r"(; its verdict is undecided and was accepted)?",
             "选用 {0}（优化目标：{1}）：{2} ms，速度是基线的 {3} 倍（{4} 至 {5}）",
         ),
         (r"(\S+) fails: (.+?)", "{0} 未达目标：{1}"),
@@ -35,7 +36,7 @@ _SENTENCES = tuple(
 _REASONS = tuple(
     (re.compile(pattern), text)
     for pattern, text in (
-        (rf"(\w+) drops {_N} points \({_N} to {_N}, limit {_N}\)", "{0} 下降 {1} 个百分点（{2} 至 {3}，上限 {4}）"),
+        (rf"([\w-]+) drops {_N} points \({_N} to {_N}, limit {_N}\)", "{0} 下降 {1} 个百分点（{2} 至 {3}，上限 {4}）"),
         (rf"{_N} samples cannot decide it, about {_N} samples would decide", "{0} 个样本不足以判定，约需 {1} 个样本"),
         (
             rf"{_N} samples cannot decide it, no number of samples would decide",
@@ -47,13 +48,14 @@ _REASONS = tuple(
         (rf"memory is {_N} MiB, limit {_N} MiB", "内存 {0} MiB，上限 {1} MiB"),
         (r"the goal says to fall back when undecided", "目标设定为未判定时回退"),
         (r"and the point estimate misses the limit", "且点估计超出上限"),
-        (r"(\w+) has no reference to drop from", "{0} 没有可比较的参照"),
+        (r"([\w-]+) has no reference to drop from", "{0} 没有可比较的参照"),
     )
 )
 
 
 def translate(sentence: str) -> str | None:
     """The sentence in Chinese; None where its shape is not known."""
+    sentence = sentence.replace("map50_95", "mAP50-95").replace("map50 ", "mAP50 ")
     for pattern, text in _SENTENCES:
         match = pattern.fullmatch(sentence)
         if match:
