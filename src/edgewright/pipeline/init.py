@@ -97,7 +97,10 @@ def _is_path(source: str) -> bool:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return os.path.relpath(path.absolute(), folder.absolute())
+    """Relative to the file, so that both can be moved together; absolute where they share nothing but the root."""
+    path, folder = path.absolute(), folder.absolute()
+    apart = len(Path(os.path.commonpath([path, folder])).parts) == 1
+    return str(path) if apart else os.path.relpath(path, folder)
 
 
 def _facts(model: Model, source: str) -> list[str]:
