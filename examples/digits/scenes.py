@@ -1,17 +1,18 @@
 """Scenes of handwritten digits: a number in, an image with its boxes out, always the same ones.
 
-The handwriting is real: scikit-learn's 1,797 labelled 8×8 digits (the test part of UCI "Optical Recognition of Handwritten
-Digits"). Their order follows the writers, so the split is by position, not by chance: the first 1,347 are for training and
-calibration, the last 450 for validation. No digit image is on both sides, and hardly any writer is.
+The handwriting is real: scikit-learn's 1,797 labelled 8×8 digits (the test part of UCI "Optical Recognition of
+Handwritten Digits", 13 writers). The split is by position, not by chance, because neighbours in that file come from
+the same hand: the first 1,347 are for training and calibration, the last 450 for validation. No digit image is on
+both sides.
 
-A scene is a made-up surface (plain, graded, cloudy, striped, patched) with one to eight digits drawn on it, each turned,
-slanted, stretched, coloured and then blurred and made noisy together with its surface. A box is the smallest rectangle around
-the pixels that are at least half ink.
+A scene is a made-up surface (plain, graded, cloudy, striped, patched) with one to eight digits drawn on it, each
+turned, slanted, stretched, coloured and then blurred and made noisy together with its surface. A box is the smallest
+rectangle around the pixels that are at least half ink.
 
     python examples/digits/scenes.py --out .edgewright/data/digits --train 300 --val 3000
 
-writes `images/{train,val}/*.jpg`, `labels/{train,val}/*.txt` (YOLO: class, centre x, centre y, width, height, all relative)
-and `data.yaml`.
+writes `images/{train,val}/*.jpg`, `labels/{train,val}/*.txt` (YOLO: class, centre x, centre y, width, height, all
+relative) and `data.yaml`. The configurations beside this file have it done (`prepare: scenes.py:prepare`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import argparse
 import functools
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -144,7 +147,7 @@ def _patch(rng: np.random.Generator, surface: Floats) -> None:
 
 
 def _written(rng: np.random.Generator, ink: Floats, warp: float) -> Floats:
-    """One digit as it lands in the scene: how much ink covers each pixel, float32 [h, w] in 0–1, cut tight at a half."""
+    """One digit as it lands in the scene: how much ink covers each pixel, float32 [h, w] in 0–1, cut tight."""
     height = float(np.exp(rng.uniform(*np.log(DIGIT_HEIGHT))))
     stretch = float(np.exp(rng.normal(0, 0.12) * warp))
     scale = np.array([height / 8 * stretch, height / 8])
@@ -254,6 +257,12 @@ def yolo_lines(scene: Scene, size: int) -> str:
     extents = (scene.boxes[:, 2:] - scene.boxes[:, :2]) / size
     rows = zip(scene.labels, centres, extents, strict=True)
     return "".join(f"{label} {c[0]:.6f} {c[1]:.6f} {e[0]:.6f} {e[1]:.6f}\n" for label, c, e in rows)
+
+
+def prepare(folder: Path) -> None:
+    """What a configuration's `data.prepare` calls. In a process of its own: the workers of `write_dataset` must not be
+    copies of a program that has threads running."""
+    subprocess.run([sys.executable, __file__, "--out", str(folder)], check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:
