@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,6 +211,7 @@ def _prepare(project: Project, progress: Progress) -> Path:
     spec = importlib.util.spec_from_file_location(f"edgewright_prepare_{script.stem}", script)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
     spec.loader.exec_module(module)
     make = getattr(module, function, None)
     if make is None:
