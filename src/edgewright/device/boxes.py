@@ -50,15 +50,19 @@ def xyxy(xywh: Array) -> Array:
 def overlaps(a: Array, b: Array, threshold: float) -> Array:
     """bool [len(a), len(b)]: intersection over union above `threshold` (no division, so a pair of
     empty boxes does not overlap)."""
-    corner = np.maximum(a[:, None, :2], b[None, :, :2])
-    sides = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides -= corner
-    np.maximum(sides, 0, out=sides)
-    inter = sides[..., 0] * sides[..., 1]
-    union = areas(a)[:, None] + areas(b)[None, :]
+    inter = _common(a[:, 0], a[:, 2], b[:, 0], b[:, 2])
+    inter *= _common(a[:, 1], a[:, 3], b[:, 1], b[:, 3])
+    union = np.add.outer(areas(a), areas(b))
     union -= inter
     union *= np.float32(threshold)
     return np.asarray(inter > union)
+
+
+def _common(low: Array, high: Array, other_low: Array, other_high: Array) -> Array:
+    """Length of the common part of intervals, [n, m]. One axis at a time keeps the inner loops long."""
+    length = np.minimum.outer(high, other_high)
+    length -= np.maximum.outer(low, other_low)
+    return np.asarray(np.maximum(length, 0, out=length))
 
 
 def areas(boxes: Array) -> Array:

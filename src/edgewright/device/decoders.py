@@ -35,14 +35,14 @@ def yolov5_heads(
     found = []
     for role, stride, anchors in zip(params["roles"], params["strides"], params["anchors"]):
         logits, anchor, x, y = _confident(outputs[role], len(anchors), params.get("layout", "NCHW"), confidence)
-        scores = sigmoid(logits[:, 4])
-        place, classes, scores = _labelled(logits[:, 5:], scores, confidence, several, raw=True)
-        raw = sigmoid(logits[place, :4]) * np.float32(2)
-        cells = np.stack([x, y], axis=1)[place].astype(np.float32)
-        centre = (raw[:, :2] - np.float32(0.5) + cells) * np.float32(stride)
-        sides = raw[:, 2:] ** 2 * np.asarray(anchors, dtype=np.float32)[anchor[place]]
-        found.append((np.concatenate([centre, sides], axis=1), scores, classes))
-    return _joined(found)
+        sides = np.asarray(anchors, dtype=np.float32)[anchor]
+        cells = np.stack([x, y], axis=1).astype(np.float32)
+        found.append((logits, cells, sides, np.full((len(x), 1), stride, np.float32)))
+    logits, cells, sides, strides = (np.concatenate(parts) for parts in zip(*found))
+    row, classes, scores = _labelled(logits[:, 5:], sigmoid(logits[:, 4]), confidence, several, raw=True)
+    raw = sigmoid(logits[row, :4]) * np.float32(2)
+    centre = (raw[:, :2] - np.float32(0.5) + cells[row]) * strides[row]
+    return Candidates(xyxy(np.concatenate([centre, raw[:, 2:] ** 2 * sides[row]], axis=1)), scores, classes)
 
 
 def _confident(head: Array, anchors: int, layout: str, confidence: float) -> Tuple[Array, Array, Array, Array]:
@@ -168,7 +168,7 @@ def yolov8_heads(
         centre = np.stack([place[row] % width, place[row] // width], axis=1).astype(np.float32) + np.float32(0.5)
         corners = np.concatenate([centre - sides[:, :2], centre + sides[:, 2:]], axis=1)
         found.append((corners * np.float32(stride), scores, classes))
-    return _joined(found, corners=True)
+    return Candidates(*(np.concatenate(parts) for parts in zip(*found)))
 
 
 def _expected(logits: Array) -> Array:
@@ -176,11 +176,6 @@ def _expected(logits: Array) -> Array:
     weight = np.exp(logits - logits.max(axis=2, keepdims=True)) if len(logits) else logits
     bins = np.arange(logits.shape[2], dtype=np.float32)
     return np.asarray((weight * bins).sum(axis=2) / weight.sum(axis=2))
-
-
-def _joined(found: List[Tuple[Array, Array, Array]], corners: bool = False) -> Candidates:
-    boxes, scores, classes = (np.concatenate(parts) for parts in zip(*found))
-    return Candidates(boxes if corners else xyxy(boxes), scores, classes)
 
 
 def sigmoid(x: Array) -> Array:
