@@ -1,48 +1,36 @@
-"""Memory over one inference: how much is held when, and by whom.
+"""Memory over one inference: how much is held when, and which operator was at work.
 
-Points of one moment add up (one a holder: "weights", "runtime", an operator); a moment with a single point is the
-whole. Between two moments what was held last is still held.
+A point holds the whole that is held from its time on, with the operator that then starts as its owner; the owner
+"weights" stands for what is held before any operator runs. Of several points of one moment the last one counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from edgewright.core.profile import MemoryPoint, Profile
 
-
-@dataclass(frozen=True)
-class Moment:
-    """Bytes held from `time_us` on. `owners` lists (holder, bytes), the largest first."""
-
-    time_us: float
-    bytes: int
-    owners: tuple[tuple[str, int], ...]
+WEIGHTS = "weights"
 
 
-def moments(profile: Profile) -> tuple[Moment, ...]:
-    """The profile's memory, one entry a moment, in order of time."""
-    grouped: dict[float, list[MemoryPoint]] = {}
-    for point in profile.memory:
-        grouped.setdefault(point.time_us, []).append(point)
-    return tuple(_moment(time, grouped[time]) for time in sorted(grouped))
+def moments(profile: Profile) -> tuple[MemoryPoint, ...]:
+    """The profile's memory, one point a moment, in order of time."""
+    latest = {point.time_us: point for point in profile.memory}
+    return tuple(latest[time] for time in sorted(latest))
 
 
-def peak(profile: Profile) -> Moment | None:
-    """The moment of most bytes; None where memory was not measured."""
-    return max(moments(profile), key=lambda moment: moment.bytes, default=None)
+def peak(profile: Profile) -> MemoryPoint | None:
+    """The first moment of most bytes; None where memory was not measured."""
+    return max(moments(profile), key=lambda point: point.bytes, default=None)
 
 
-def largest_holders(profile: Profile, count: int = 8) -> tuple[tuple[str, int], ...]:
-    """(holder, the most bytes it was seen with), the largest first."""
+def weights_bytes(profile: Profile) -> int:
+    """Bytes held before any operator runs; 0 where not known."""
+    return max((point.bytes for point in profile.memory if point.owner == WEIGHTS), default=0)
+
+
+def heaviest(profile: Profile, count: int = 6) -> tuple[tuple[str, int], ...]:
+    """(operator, the most bytes held in all while it was at work), the largest first."""
     most: dict[str, int] = {}
     for point in profile.memory:
-        if point.owner:
+        if point.owner and point.owner != WEIGHTS:
             most[point.owner] = max(most.get(point.owner, 0), point.bytes)
     return tuple(sorted(most.items(), key=lambda item: (-item[1], item[0]))[:count])
-
-
-def _moment(time: float, points: Sequence[MemoryPoint]) -> Moment:
-    owners = sorted(((point.owner, point.bytes) for point in points), key=lambda item: -item[1])
-    return Moment(time, sum(size for _, size in owners), tuple(owners))

@@ -11,7 +11,7 @@ from rich.text import Text
 from edgewright.core.profile import Finding, Profile
 from edgewright.core.verdict import FAIL, PASS, UNDECIDED, Verdict
 from edgewright.report import numbers
-from edgewright.report.memory import largest_holders, peak
+from edgewright.report.memory import heaviest, peak, weights_bytes
 from edgewright.report.model import TargetReport
 from edgewright.report.operators import achieved_gflops, by_type, top
 
@@ -88,11 +88,12 @@ def findings_table(findings: Iterable[Finding]) -> Table:
 
 
 def memory_table(profile: Profile) -> Table:
-    """The peak and the largest holders of memory."""
-    table = _table("Memory during one inference", ["holder", "at most"], right=[1])
+    """The peak, the weights, and the operators during which most is held."""
+    table = _table("Memory during one inference", ["while running", "held in all"], right=[1])
     highest = peak(profile)
     table.add_row("peak", numbers.byte_size(highest.bytes if highest else None), style="bold")
-    for owner, size in largest_holders(profile):
+    table.add_row("weights alone", numbers.byte_size(weights_bytes(profile)))
+    for owner, size in heaviest(profile):
         table.add_row(plain_text(owner), numbers.byte_size(size))
     return table
 

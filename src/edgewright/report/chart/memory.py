@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from edgewright.core.profile import MemoryPoint
 from edgewright.report.chart.axes import Area, frame, marks
 from edgewright.report.chart.scale import Scale
 from edgewright.report.chart.svg import element, picture
-from edgewright.report.memory import Moment
 from edgewright.report.numbers import byte_size, microseconds
 
 MIB = 1 << 20
 
 
-def draw(moments: Sequence[Moment], title: str, across: str, up: str, width: float, height: float) -> Markup:
+def draw(moments: Sequence[MemoryPoint], title: str, across: str, up: str, width: float, height: float) -> Markup:
     """`moments` in order of time, at least one. Axes: milliseconds, MiB."""
     area = Area(width, height)
     end = max(moments[-1].time_us, 1e-3)
@@ -26,7 +26,7 @@ def draw(moments: Sequence[Moment], title: str, across: str, up: str, width: flo
     stairs += [f"H{x(moment.time_us):.1f}V{y(moment.bytes / MIB):.1f}" for moment in moments[1:]]
     line = "".join(stairs)
     highest = max(moments, key=lambda moment: moment.bytes)
-    who = highest.owners[0][0] if highest.owners else ""
+    who = highest.owner
     at = x(highest.time_us)
     side = "end" if at > width / 2 else "start"
     parts = [

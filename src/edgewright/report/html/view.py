@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from edgewright.core.operator_kind import KINDS, kind_of
-from edgewright.core.profile import Finding, Operator, Profile
+from edgewright.core.profile import Finding, MemoryPoint, Operator, Profile
 from edgewright.core.verdict import Measurement
 from edgewright.report import numbers, operators
 from edgewright.report.chart import timeline
@@ -20,7 +20,7 @@ from edgewright.report.html.charts import Chart, memory_view, pareto_chart, swee
 from edgewright.report.html.headline import Headline, headline
 from edgewright.report.html.tables import Line, device_lines, goal_lines, model_lines, service_lines
 from edgewright.report.language import Said, finding_text, said, word_or, words
-from edgewright.report.memory import Moment, largest_holders, peak
+from edgewright.report.memory import heaviest, peak, weights_bytes
 from edgewright.report.model import RunReport, TargetReport
 from edgewright.report.trace import chrome_trace
 
@@ -78,7 +78,8 @@ class ProfileView:
     timeline: Markup | None
     timeline_ticks: tuple[str, ...]
     memory: Chart | None
-    peak: Moment | None
+    peak: MemoryPoint | None
+    weights: str
     holders: tuple[tuple[str, int], ...]
     csv_link: str
     trace_link: str
@@ -219,7 +220,8 @@ def _profile(name: str, profile: Profile, t: Words) -> ProfileView:
         timeline_ticks=_timeline_ticks(profile),
         memory=memory_view(profile, t),
         peak=peak(profile),
-        holders=largest_holders(profile, 6),
+        weights=numbers.byte_size(weights_bytes(profile)),
+        holders=heaviest(profile),
         csv_link=_data_link("text/csv", operators_csv(profile)),
         trace_link=_data_link("application/json", json.dumps(chrome_trace(profile), ensure_ascii=False)),
     )

@@ -127,7 +127,8 @@ WORDS = {
     "profile.memory_at": "Peak {bytes} at {time}, while {owner} ran",
     "profile.memory_peak": "Peak {bytes} at {time}",
     "profile.no_memory": "{tool} does not report memory over time.",
-    "profile.memory_owners": "Largest entries",
+    "profile.memory_owners": "Held in all, by the operator at work",
+    "profile.weights": "weights alone",
     "profile.download": "Save as",
     "profile.roofline": "“Of roofline” is achieved ÷ attainable = min(peak, intensity × bandwidth). Over 100 % means "
     "that operands came from a cache.",
