@@ -9,8 +9,11 @@ from typing import Any
 from edgewright.core.errors import InputError
 from edgewright.core.recipe import EngineSpec, Port, Recipe, ServiceSpec
 from edgewright.core.task import TaskSpec
+from edgewright.graph import surgery
+from edgewright.graph.batch import BATCH
 
 IMAGE = "image"
+WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 IR_VERSION = 10
 """The newest file format written. Newer ones add types that no step here makes, and runtimes trail behind: onnx 1.23
 writes 14 where ONNX Runtime 1.31 reads at most 13."""
@@ -40,19 +43,31 @@ def write_graph(model: Any, path: Path) -> None:
     onnx.save(model, str(path), save_as_external_data=large, location=f"{path.stem}.bin" if large else None)
 
 
-def ports(model: Any, spec: TaskSpec) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+def ports(model: Any, spec: TaskSpec, batch: int = 1) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """Inputs and outputs of a graph by role. The single input of a task with pre-processing is "image"; every
-    other port's role is its own name."""
-    values = graph_inputs(model)
+    other port's role is its own name. A first dimension called BATCH is `batch`, which the engine will open it with."""
+    values = surgery.inputs(model)
     image = len(values) == 1 and bool(spec.preprocess)
-    inputs = tuple(_port(value, IMAGE if image else value.name) for value in values)
-    return inputs, tuple(_port(value, value.name) for value in model.graph.output)
+    inputs = tuple(_port(value, IMAGE if image else value.name, batch) for value in values)
+    return inputs, tuple(_port(value, value.name, batch) for value in model.graph.output)
 
 
-def graph_inputs(model: Any) -> list[Any]:
-    """The inputs that a caller must feed: graph inputs that are not initialisers."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in stored]
+def last_weighted(model: Any, wanted: bool = True) -> list[str]:
+    """Names of the convolutions and matrix products that outputs come from directly: nothing weighted follows them."""
+    if not wanted:
+        return []
+    made, names, seen = surgery.producers(model), [], set()
+    pending = [value.name for value in model.graph.output]
+    while pending:
+        node = made.get(pending.pop())
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.op_type in WEIGHTED:
+            names.append(node.name)
+        else:
+            pending += list(node.input)
+    return names
 
 
 def service(recipe: Recipe, task: TaskSpec, engines: Mapping[str, EngineSpec]) -> ServiceSpec:
@@ -66,10 +81,8 @@ def service(recipe: Recipe, task: TaskSpec, engines: Mapping[str, EngineSpec]) -
     )
 
 
-def _port(value: Any, role: str) -> Port:
-    import onnx
-
-    kind = value.type.tensor_type
-    shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
-    dtype = str(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name)
-    return Port(role, value.name, dtype, shape)
+def _port(value: Any, role: str, batch: int) -> Port:
+    shape = surgery.shape_of(value)
+    if shape and value.type.tensor_type.shape.dim[0].dim_param == BATCH:
+        shape = (batch, *shape[1:])
+    return Port(role, value.name, str(surgery.dtype_of(value).name), shape)
