@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from edgewright.cli import options
@@ -27,4 +29,41 @@ def stop(as_json: options.Json = False, dry_run: options.DryRun = False) -> None
         typer.echo("Nothing is running.")
 
 
-VERBS = (stop,)
+def status(what: options.MaybeWhat = None, target: options.Target = None, as_json: options.Json = False) -> None:
+    """What each device serves now."""
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.status import status
+    from edgewright.store.cache import Store, default_root
+
+    project = open_project(what, target=target) if what else None
+    found = status(Store(default_root()), project)
+    if as_json:
+        write_json({"devices": [device.to_json() for device in found]})
+    else:
+        from edgewright.cli import show
+
+        show.devices(found)
+
+
+def logs(
+    what: options.MaybeWhat = None,
+    target: options.Target = None,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, metavar="N", help="How many, from the end.")] = 50,
+    as_json: options.Json = False,
+) -> None:
+    """The end of each service's log."""
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.status import logs
+    from edgewright.store.cache import Store, default_root
+
+    project = open_project(what, target=target) if what else None
+    found = logs(Store(default_root()), project, lines)
+    if as_json:
+        write_json({"logs": [log.to_json() for log in found]})
+    else:
+        from edgewright.cli import show
+
+        show.logs(found)
+
+
+VERBS = (status, logs, stop)

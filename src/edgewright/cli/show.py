@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgewright.core.facts import Check, Facts
     from edgewright.pipeline.profile import ProfileResult
     from edgewright.pipeline.result import CandidateResult, RunResult, TargetSummary
+    from edgewright.pipeline.status import DeviceStatus, Log
     from edgewright.pipeline.upto import Built, Plan, Probed
 
 VERDICT_STYLE = {"pass": "green", "undecided": "yellow", "fail": "red"}
@@ -182,3 +183,37 @@ def built(result: Built) -> None:
             figures = (f"{a.size_bytes / (1 << 20):.1f}", f"{a.build_seconds:.1f}", str(a.folder))
             table.add_row(*map(Text, (a.recipe.name, a.recipe.precision, *figures)))
         out.print(table)
+
+
+def devices(found: Sequence[DeviceStatus]) -> None:
+    """What each device serves, in lines."""
+    out = console()
+    for device in found:
+        release = device.current or {}
+        word, style = (
+            ("serving", "green") if device.health else ("starting", "yellow") if device.running else ("stopped", "")
+        )
+        out.print(Text(f"{device.target} · {device.device}", "bold"), Text(word, style))
+        if release:
+            digest = str(release.get("digest", ""))[:12]
+            out.print(Text(f"  release {release.get('number', '?')}, {digest}"))
+        if device.url:
+            out.print(Text(f"  {device.url}"))
+        if device.reason:
+            out.print(Text(f"  {_printable(device.reason)}", "yellow"))
+    if not found:
+        out.print("No device has a service of this folder.")
+
+
+def logs(found: Sequence[Log]) -> None:
+    out = console()
+    for log in found:
+        if len(found) > 1:
+            out.print(Text(log.target, "bold"))
+        for line in log.lines:
+            out.print(Text(_printable(line)), soft_wrap=True)
+
+
+def _printable(text: str) -> str:
+    """What a device wrote, without the control characters that would move a terminal's cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)
