@@ -32,6 +32,7 @@ def read_graph(path: Path) -> Any:
         raise InputError(f"{path.name} is not an ONNX model.", _DAMAGED) from error
     if not proto.graph.node or not proto.graph.output:
         raise InputError(f"{path.name} is not an ONNX model: it has no graph.", _DAMAGED)
+    _check_text(proto, path.name)
     _check_external_data(proto, path)
     _check_operators(proto, path.name)
     _load_external_data(proto, path)
@@ -48,6 +49,17 @@ def nodes_of(graph: Any, depth: int = 0) -> Iterator[Any]:
         for attribute in node.attribute:
             for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
                 yield from nodes_of(inner, depth + 1)
+
+
+def _check_text(proto: Any, file: str) -> None:
+    """Protobuf gives bytes where a name is not UTF-8; nothing after this expects them."""
+    named = (*proto.graph.input, *proto.graph.output, *proto.graph.initializer, *proto.graph.value_info)
+    texts = [value.name for value in named] + [part for item in proto.metadata_props for part in (item.key, item.value)]
+    texts += [entry.domain for entry in proto.opset_import]
+    for node in nodes_of(proto.graph):
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{file} holds names that are not text.", _DAMAGED)
 
 
 def _tensors(proto: Any) -> Iterator[Any]:

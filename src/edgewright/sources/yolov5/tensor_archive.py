@@ -173,8 +173,8 @@ def _refuse_other(path: Path) -> None:
 
 
 def _geometry(tensor: Thing) -> tuple[Storage, int, tuple[int, ...], tuple[int, ...]]:
-    arguments = tensor.arguments
-    if not is_tensor(tensor) or len(arguments) < 4 or not isinstance(arguments[0], Storage):
+    arguments = tensor.arguments if is_tensor(tensor) else ()
+    if len(arguments) < 4 or not isinstance(arguments[0], Storage):
         raise InputError("A tensor of this checkpoint is not written as torch.save writes it.", _DAMAGED)
     storage, offset, shape, strides = arguments[:4]
     numbers = (offset, *shape, *strides) if isinstance(shape, tuple) and isinstance(strides, tuple) else (None,)
