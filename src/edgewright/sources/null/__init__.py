@@ -21,7 +21,7 @@ class NullSource:
     name = "null"
 
     def matches(self, spec: ModelSpec) -> bool:
-        return spec.source == "null" or (spec.source.startswith("null:") and spec.format in ("", self.name))
+        return spec.source == "null" and spec.format in ("", self.name)
 
     def load(self, spec: ModelSpec) -> LoadedModel:
         """The network in memory. InputError where `inputs:` asks for another shape than 1×3×32×32."""
