@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "findings": {"core"},
     "targets": {"core", "graph", "device"},
     "transports": {"core"},
-    "pipeline": {"core", "graph", "store", "device", "report", *PLUG_ROOMS},  # plug rooms: the room itself, never a member
+    # Of a plug room the room itself, never a member.
+    "pipeline": {"core", "graph", "store", "device", "report", *PLUG_ROOMS},
     "cli": {"pipeline", "report", "store", "core"},
 }
 HEAVY = {

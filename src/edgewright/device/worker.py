@@ -132,9 +132,9 @@ class Worker:
         except Exception as error:
             return _explained(error)
 
-    def warm(self, samples: List[str], seconds: float = 0.5) -> Dict[str, Any]:
+    def warm(self, samples: List[str], seconds: float = 0.5, batch: int = 0) -> Dict[str, Any]:
         """Runs samples, timed by nobody, for at least `seconds` and at least three times."""
-        timed = self.time(samples, seconds, at_least=3)
+        timed = self.time(samples, seconds, batch, at_least=3)
         return {"count": timed["count"]}
 
     def time(self, samples: List[str], seconds: float = 0.4, batch: int = 0, at_least: int = 10) -> Dict[str, Any]:
