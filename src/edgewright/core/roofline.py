@@ -62,6 +62,8 @@ def flops(operator: Operator) -> float:
     if operator.flops > 0:
         return operator.flops
     count = _FLOPS.get(kind_of(operator.type))
+    if not all(map(_is_known, operator.inputs + operator.outputs)):
+        return 0.0
     return count(operator) * operator.calls if count else 0.0
 
 

@@ -17,6 +17,8 @@ from edgewright.findings._evidence import of_kind, percent, rows, share_of
 
 name = "int8_tolerance"
 MOST = 0.5
+OUTPUTS = 6
+"""More convolutions than this of one width are no set of outputs."""
 
 
 def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
@@ -51,8 +53,10 @@ def is_depthwise(operator: Operator) -> bool:
 
 
 def _last_ones(found: list[Operator]) -> list[Operator]:
-    """The output convolutions: in a detector the three of the same many channels at the end, else the last one."""
-    return [o for o in found[-3:] if _channels(o) == _channels(found[-1])] if _channels(found[-1]) else found[-1:]
+    """The output convolutions. A detector has several of as many channels, which runtimes may run at any time;
+    where many convolutions have that number of channels it tells nothing, and only those at the very end count."""
+    alike = [operator for operator in found if _channels(operator) == _channels(found[-1]) != 0]
+    return alike if 0 < len(alike) <= OUTPUTS else [o for o in found[-3:] if o in alike] or found[-1:]
 
 
 def _channels(operator: Operator) -> int:

@@ -10,7 +10,7 @@ from edgewright.findings._evidence import percent
 from edgewright.findings._phases import phase_rows, phase_share
 
 name = "output_processing"
-VISIBLE = 0.05
+VISIBLE = 0.03
 
 
 def look(profile: Profile, facts: Facts) -> Iterator[Finding]:

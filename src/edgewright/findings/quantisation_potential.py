@@ -33,9 +33,9 @@ def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
     ratio = facts.peaks["int8"] / facts.peaks[present] if facts.peaks.get(present) else math.nan
     yield Finding(
         rule=name,
-        title=f"INT8 could make the network {gain:.2g} times as fast",
+        title=f"INT8 could make the network {gain:.1f} times as fast",
         detail=f"{percent(quantisable)} of the operators' time is in operators INT8 can take, and the device's INT8 "
-        f"peak is {ratio:.2g} times its {present} peak (measured): by Amdahl's law {gain:.2g} times as fast as "
+        f"peak is {ratio:.1f} times its {present} peak (measured): by Amdahl's law {gain:.1f} times as fast as "
         f"{present} at best.",
         severity="info",
         share=quantisable,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from edgewright.core.profile import Finding
-from edgewright.report.numbers import figure, percent
+from edgewright.report.numbers import percent
 
 _SIMULATED = " (simulated)"
 
@@ -125,4 +125,4 @@ def _figures(finding: Finding) -> Mapping[str, str]:
 
 
 def _figure(value: object) -> str:
-    return figure(float(value), 2) if isinstance(value, int | float) else "?"
+    return f"{value:.1f}" if isinstance(value, int | float) else "?"
