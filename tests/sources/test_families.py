@@ -99,3 +99,15 @@ def test_a_task_that_is_not_known_is_tensors_and_says_so(task: str) -> None:
 def test_two_inputs_are_never_an_image_model() -> None:
     answer = {"out": np.zeros((1, 3 * CELLS, 85), np.float32)}
     assert recognise(IMAGE * 2, answer, Metadata(), ()).hints.kind == "tensors"
+
+
+def test_small_classifiers_are_fed_plain_pixels_and_large_ones_as_imagenet() -> None:
+    def kinds(side: int, metadata: Metadata = Metadata()) -> list[str]:
+        image = (TensorSpec("x", "float32", (1, 3, side, side)),)
+        hints = recognise(image, {"y": np.array([[1.0, 2.0]], np.float32)}, metadata, ()).hints
+        return [step.kind for step in hints.preprocess]
+
+    assert kinds(32) == ["resize", "colour", "scale", "layout"]
+    assert kinds(224) == ["resize", "colour", "scale", "normalise", "layout"]
+    assert kinds(32, Metadata(mean=(0.5,) * 3, std=(0.5,) * 3)) == ["resize", "colour", "scale", "normalise", "layout"]
+    assert kinds(224, Metadata(task="classify")) == ["resize", "centre_crop", "colour", "scale", "layout"]

@@ -21,18 +21,24 @@ from edgewright.core.model import Step, TaskHints, TensorSpec
 from edgewright.sources.labels import labels_for
 
 LEVELS = ((8, 16, 32), (8, 16, 32, 64))
+LARGE = 128
+"""Pixels from which a classifier is taken to be one of ImageNet's kind."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file or a module says of itself; empty fields were not said. `size` is (height, width)."""
+    """What a file or a module says of itself; empty fields were not said. `size` is (height, width); `mean` and `std`
+    normalise a classifier's image after it was scaled to 0–1."""
 
     labels: tuple[str, ...] = ()
     task: str = ""
     stride: int = 0
     size: tuple[int, int] | None = None
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,9 +159,10 @@ def _classifier(
         Step("colour", {"order": "gray" if image.shape[1] == 1 else "rgb"}),
         Step("scale", {"factor": 1 / 255}),
     ]
-    if image.shape[1] == 3 and not metadata.task:
-        steps.append(Step("normalise", {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}))
-        notes += ("ImageNet's mean and deviation are assumed; state `task.preprocess` where the training used others.",)
+    mean, std, said = _normalisation(image.shape[1] == 3, size, metadata)
+    if mean:
+        steps.append(Step("normalise", {"mean": list(mean), "std": list(std)}))
+    notes += said
     hints = TaskHints(
         kind="classification",
         labels=labels,
@@ -167,3 +174,18 @@ def _classifier(
         notes=notes,
     )
     return Recognised(hints, output)
+
+
+def _normalisation(
+    colours: bool, size: tuple[int, int], metadata: Metadata
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[str, ...]]:
+    """Mean, deviation and a note. What is not said is guessed: networks for large pictures nearly all began with
+    ImageNet's weights and its normalisation, small ones with neither."""
+    if metadata.mean and metadata.std:
+        return metadata.mean, metadata.std, ()
+    if metadata.task:  # Ultralytics' classifiers use none
+        return (), (), ()
+    ask = "state `task.preprocess` where the training used others."
+    if colours and min(size) >= LARGE:
+        return IMAGENET_MEAN, IMAGENET_STD, (f"ImageNet's mean and deviation are assumed; {ask}",)
+    return (), (), (f"Pixels are scaled to 0–1, without mean and deviation; {ask}",)

@@ -78,7 +78,10 @@ def test_named_inputs_outputs_and_open_dimensions_are_kept(tmp_path: Path) -> No
         ("input_ids", "int64", ("batch", "sequence")),
         ("attention_mask", "int64", ("batch", "sequence")),
     ]
-    assert [o.name for o in model.outputs] == ["hidden", "pooled"]
+    assert [(o.name, o.shape) for o in model.outputs] == [
+        ("hidden", ("batch", "sequence", 3)),
+        ("pooled", ("batch", 3)),
+    ]
     feeds = {"input_ids": np.zeros((2, 5), np.int64), "attention_mask": np.ones((2, 5), np.int64)}
     assert [a.shape for a in run_graph(model.path, feeds)] == [(2, 5, 3), (2, 3)]
 

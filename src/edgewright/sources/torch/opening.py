@@ -19,6 +19,7 @@ from typing import Any
 from edgewright.core.errors import InputError, UnsafeModelError
 from edgewright.core.model import ModelSpec
 from edgewright.core.plugs import did_you_mean
+from edgewright.sources.families import Metadata
 from edgewright.sources.program import torch_is_here
 
 FACTORY = re.compile(r"(?P<module>.+):(?P<name>[A-Za-z_]\w*)")
@@ -35,7 +36,7 @@ class Opened:
     names: tuple[str, ...]
     example: Mapping[str, Any] = field(default_factory=dict)
     dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    labels: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
     exported: Path | None = None
 
 
@@ -90,7 +91,11 @@ def _from_factory(where: str, name: str, spec: ModelSpec) -> Opened:
         names=tuple(n for n in known if n in needed or n in example or n in spec.inputs),
         example=example,
         dynamic=dict(getattr(module, "dynamic_axes", {})),
-        labels=tuple(str(label) for label in getattr(module, "labels", ())),
+        metadata=Metadata(
+            labels=tuple(str(label) for label in getattr(module, "labels", ())),
+            mean=tuple(float(value) for value in getattr(module, "mean", ())),
+            std=tuple(float(value) for value in getattr(module, "std", ())),
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.model import LoadedModel, Model, ModelSpec, Role, TensorSpec
 from edgewright.core.plugs import did_you_mean
 from edgewright.sources.examples import example_inputs
-from edgewright.sources.families import Metadata, recognise
+from edgewright.sources.families import recognise
 from edgewright.sources.model_file import save_model
 from edgewright.sources.parity import check_parity, differs, run_graph
 from edgewright.sources.program import save_program
@@ -64,7 +64,7 @@ class TorchSource:
         module = flat(opened.module, opened.names, positional=positional)
         answers = _run(opened, inputs, positional)
         specs = [TensorSpec(name, str(tensor.numpy().dtype), tuple(tensor.shape)) for name, tensor in inputs.items()]
-        found = recognise(specs, answers, Metadata(labels=opened.labels), spec.labels)
+        found = recognise(specs, answers, opened.metadata, spec.labels)
         return LoadedModel(
             spec=spec,
             source=self.name,
@@ -155,20 +155,48 @@ def _exported(content: _Content, opset: int) -> tuple[Any, bool]:
         try:
             proto = export_graph(content.module, content.inputs, names, opset, batched)
             if _takes_two(proto, content):
+                _fix_dimensions(proto, content, batched)
                 return proto, True
         except InputError:
             pass  # the fixed shape below either works or says why not
-    return export_graph(content.module, content.inputs, names, opset, own), sizes != {1}
+    proto = export_graph(content.module, content.inputs, names, opset, own)
+    _fix_dimensions(proto, content, own)
+    return proto, sizes != {1}
 
 
 def _takes_two(proto: Any, content: _Content) -> bool:
     feeds = {name: np.repeat(tensor.numpy(), 2, 0) for name, tensor in content.inputs.items()}
+    answers = _try(proto, feeds)
+    pairs = zip(answers, content.answers.values(), strict=False)
+    return bool(answers) and all(
+        not differs(two, np.repeat(one, 2, 0)) for two, one in pairs if one.ndim and one.shape[0] == 1
+    )
+
+
+def _fix_dimensions(proto: Any, content: _Content, dynamic: Mapping[str, Mapping[int, str]]) -> None:
+    """Output dimensions that the exporter left open for no reason get their number: those that stay what they are when
+    every open dimension of the inputs grows by one."""
+    grown = {name: _grown(tensor.numpy(), tuple(dynamic.get(name, {}))) for name, tensor in content.inputs.items()}
+    answers = _try(proto, grown) if dynamic else list(content.answers.values())
+    known = {symbol for axes in dynamic.values() for symbol in axes.values()}
+    for value, first, second in zip(proto.graph.output, content.answers.values(), answers, strict=False):
+        for dimension, n, m in zip(value.type.tensor_type.shape.dim, first.shape, second.shape, strict=False):
+            if n == m and not dimension.HasField("dim_value") and dimension.dim_param not in known:
+                dimension.dim_value = n
+
+
+def _grown(array: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
+    for axis in axes:
+        array = np.concatenate((array, np.take(array, [-1], axis)), axis)
+    return array
+
+
+def _try(proto: Any, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """What the graph gives, or nothing where it does not take these shapes."""
     try:
-        answers = run_graph(proto.SerializeToString(), feeds)
+        return run_graph(proto.SerializeToString(), feeds)
     except Exception:  # ONNX Runtime's errors have no common base but Exception
-        return False
-    pairs = zip(answers, content.answers.values(), strict=True)
-    return all(not differs(two, np.repeat(one, 2, 0)) for two, one in pairs if one.ndim and one.shape[0] == 1)
+        return []
 
 
 def _program(content: _Content, folder: Path, notes: list[str]) -> Path | None:
