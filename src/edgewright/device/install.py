@@ -23,6 +23,7 @@ import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 from edgewright.device import board, durable
+from edgewright.device.journal import Journal
 from edgewright.device.release import Layout, Rejected, ReleaseError
 from edgewright.device.serving import Serving
 
@@ -37,6 +38,7 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         "running": serving.running(),
         "health": serving.health(),
         "url": serving.url(),
+        "unfinished": Journal(layout.journal).open_installation() is not None,
         "phase": state.get("phase"),
         "reason": state.get("reason"),
         "pid": (state.get("agent") or {}).get("pid"),

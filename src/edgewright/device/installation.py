@@ -117,7 +117,7 @@ class Installation(object):
         """Golden answers, then time and memory. A limit that was missed is tried again, with the old release
         paused: two services on one board are no fair race, and one disturbed half second is no verdict."""
         limits = durable.read_json(os.path.join(self._layout.folder(self._name), "gate.json")) or {}
-        answer = replay(self._layout, self._name)
+        answer = replay(self._layout, self._name, bool(limits))
         if answer["mismatches"]:
             raise Rejected(
                 "The golden replay gave other answers on this device: %s." % answer["mismatches"][0],
@@ -128,7 +128,7 @@ class Installation(object):
             if attempt == 0 and self._was_running and self._old:
                 self._probe()
                 self._serving.follow(READY_S, paused=True)
-            answer = replay(self._layout, self._name)
+            answer = replay(self._layout, self._name, True)
             said = _missed(answer, limits)
             if not said:
                 break
@@ -196,13 +196,14 @@ class Installation(object):
         }
 
 
-def replay(layout: Layout, name: str) -> Dict[str, Any]:
-    """The golden replay of a release, by its own code, in a process of its own."""
+def replay(layout: Layout, name: str, timed: bool) -> Dict[str, Any]:
+    """The golden replay of a release, by its own code, in a process of its own; `timed` where a limit hangs on it."""
     folder = layout.folder(name)
+    request = {"seconds": 1.0, "at_least": 50} if timed else {"seconds": 0.1, "at_least": 10}
     argv = [sys.executable, "-m", "edgewright.device.golden", "replay", folder]
     try:
         done = subprocess.run(
-            argv, input=b"{}", stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+            argv, input=json.dumps(request).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
             env=environment(folder, layout), timeout=REPLAY_S,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -28,8 +28,8 @@ READY_S = 180.0
 """How long a model may load."""
 PAUSES_S = (0.2, 30.0)
 """Waits between restarts: the first, doubling up to the second."""
-FAILURES = 5
-"""Starts that fail in a row before the supervisor gives up and says so."""
+FAILURES, FIRST_FAILURES = 5, 2
+"""Starts that fail in a row before the supervisor gives up and says so; fewer where none ever succeeded."""
 STEADY_S = 20.0
 """An agent that lived this long counts as having started well."""
 
@@ -44,7 +44,7 @@ class Supervisor(object):
         self.bound: Any = None  # what (host, port) was asked for
         self.serving: Optional[Child] = None
         self.failures, self.not_before = 0, 0.0
-        self.failed = ""
+        self.failed, self.was_ready = "", False
         self.token: Any = None  # of the last wish that was read; who wished waits for it in the state
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
@@ -58,6 +58,7 @@ class Supervisor(object):
         while not self.stopping:
             if self.again:
                 self.again, self.failures, self.failed, self.not_before = False, 0, "", 0.0
+                self.was_ready = False
                 self._follow()
             self._look_after()
             self._sleep(0.5)
@@ -133,7 +134,7 @@ class Supervisor(object):
             return
         reason = child.wait_ready(READY_S, lambda: self.stopping)
         if not reason:
-            self.serving = child
+            self.serving, self.was_ready = child, True
             self._end(old)
             self._tell("serving")
             return
@@ -148,7 +149,7 @@ class Supervisor(object):
             self._back_off(reason)
 
     def _back_off(self, reason: str = "it keeps ending") -> None:
-        if self.failures >= FAILURES:
+        if self.failures >= (FAILURES if self.was_ready else FIRST_FAILURES):
             self._fail(reason)
             return
         pause = min(PAUSES_S[0] * 2 ** (self.failures - 1), PAUSES_S[1])

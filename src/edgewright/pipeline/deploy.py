@@ -136,7 +136,8 @@ async def _status(bundle: Bundle, link: Link) -> dict[str, Any]:
 def _is_live(bundle: Bundle, settings: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     current, health = status.get("current") or {}, status.get("health") or {}
     same = current.get("digest") == bundle.digest and current.get("serve") == dict(settings)
-    return bool(same and health.get("release") == bundle.digest and health.get("ready"))
+    finished = not status.get("unfinished")  # else the installer, which was cut, must first come to an end
+    return bool(finished and same and health.get("release") == bundle.digest and health.get("ready"))
 
 
 async def _settings(serve: ServeConfig, link: Link) -> dict[str, Any]:

@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 
 import edgewright
+from edgewright.core.recipe import Artifact, Recipe, ServiceSpec
+from edgewright.core.task import Dataset, Sample
+from edgewright.core.verdict import Decision
+from edgewright.device.durable import sha256_of
 
 PACKAGE = Path(edgewright.__file__).parent
 
-ENGINE = '''
+ENGINE = """
 import json, time
 import numpy as np
 
@@ -27,7 +31,7 @@ class Engine:
         import builtins, os, sys
         with builtins.open(path) as file:
             self.model = json.load(file)
-        if self.model.get("crash_at_start"):
+        if self.model.get("crash_in_agent") and "--status-fd" in sys.argv:
             os._exit(9)
         if self.model.get("refuse"):
             raise RuntimeError(self.model["refuse"])
@@ -52,9 +56,9 @@ class Engine:
 
     def close(self):
         pass
-'''
+"""
 
-TASK = '''
+TASK = """
 import numpy as np
 from edgewright.device import image, signals
 
@@ -98,7 +102,7 @@ class Session:
         if self.tensors:
             return {"detections": len(prediction)}
         return dict(signals.of_pixels(sample), detections=len(prediction), top_confidence=prediction[0][1])
-'''
+"""
 
 
 def service(folder: Path, images: bool = True, **model: Any) -> Path:
@@ -136,3 +140,19 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = (24, 32)) -> Path
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), pixels)
     return path
+
+
+def artifact(folder: Path, **model: Any) -> Artifact:
+    """A built candidate as the pipeline knows it."""
+    service(folder, **model)
+    files = {p.relative_to(folder).as_posix(): sha256_of(str(p)) for p in sorted(folder.rglob("*")) if p.is_file()}
+    spec = ServiceSpec.from_json(json.loads((folder / "service.json").read_text()))
+    return Artifact(Recipe("tiny-fp32", "tiny", "fp32"), folder, files, spec, sum(map(len, files)), 0.1)
+
+
+def dataset(folder: Path, count: int = 12) -> Dataset:
+    samples = tuple(Sample(f"{n:03d}", picture(folder / f"{n:03d}.png", n)) for n in range(count))
+    return Dataset("noise", samples, False, f"noise-{count}")
+
+
+DECISION = Decision("local", "pass", "tiny-fp32", ("tiny-fp32 is chosen for latency: 0.10 ms.",), simulated=True)
