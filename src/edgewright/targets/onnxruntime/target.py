@@ -6,34 +6,42 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgewright.core.contracts import BuildResult
-from edgewright.core.facts import Facts
+from edgewright.core.config import GoalConfig
+from edgewright.core.contracts import BuildResult, Link
+from edgewright.core.facts import Check, Facts
 from edgewright.core.model import Model, Role
-from edgewright.core.recipe import EngineSpec, Recipe
+from edgewright.core.profile import Profile
+from edgewright.core.recipe import Artifact, Recipe
 from edgewright.core.task import Dataset, TaskSpec
-from edgewright.graph.step import apply
-from edgewright.targets import emit
+from edgewright.targets import checks, probing, profiling
+from edgewright.targets.onnxruntime import offers
 
 
 class OnnxRuntime:
     name = "onnxruntime"
     precisions = ("int8", "fp32")
 
+    async def probe(self, link: Link) -> Facts:
+        return await probing.probe(link, self.name, {"fp32": {}, "int8": {}})
+
+    async def doctor(self, link: Link) -> tuple[Check, ...]:
+        here = checks.packages({"onnx": "1.17", "onnxruntime": "1.20", "onnxslim": "0.1.60"})
+        return (*here, await checks.on_device(link, "onnxruntime"))
+
     def offers(
         self, model: Model, spec: TaskSpec, facts: Facts, options: Mapping[str, Any], calibrated: bool
     ) -> Iterator[Recipe]:
-        yield Recipe("onnxruntime-fp32", self.name, "fp32", reason="the float model as it is")
+        return offers.offers(model, spec, facts, options, calibrated)
+
+    def tune(self, recipe: Recipe, facts: Facts, goal: GoalConfig) -> Iterator[Recipe]:
+        return offers.tune(recipe, facts, goal)
 
     def build(
         self, models: Mapping[Role, Model], spec: TaskSpec, recipe: Recipe, calibration: Dataset | None, folder: Path
     ) -> BuildResult:
-        engines: dict[str, EngineSpec] = {}
-        task = spec
-        for role, model in models.items():
-            result = apply(emit.read_graph(model.path), spec, recipe.graph)[-1]
-            task = result.spec
-            path = Path("model") / f"{role}.onnx"
-            emit.write_graph(result.model, folder / path)
-            inputs, outputs = emit.ports(result.model, spec)
-            engines[role] = EngineSpec(path.as_posix(), dict(recipe.runtime), inputs, outputs)
-        return BuildResult(emit.service(recipe, task, engines), {})
+        from edgewright.targets.onnxruntime.build import build
+
+        return build(models, spec, recipe, calibration, folder)
+
+    async def profile(self, artifact: Artifact, samples: Dataset, link: Link) -> Profile:
+        return await profiling.profile(artifact, samples, link)
