@@ -86,17 +86,15 @@ class _IgnoredBefore:
     """How much weight of ignored detections stands at or before each hit of its class and threshold."""
 
     def __init__(self, ignored: Any, image: Any, level: Any, place: Any, first: Any) -> None:
+        self._hits = len(place)
         self._rows = []
         for t in np.flatnonzero(ignored.any(axis=1)):
             at = np.flatnonzero(ignored[t])
             mine = np.flatnonzero(level == t)
             self._rows.append((mine, image[at], np.searchsorted(at, place[mine]), np.searchsorted(at, first[mine])))
 
-    def __call__(self, drawn: Any) -> Any:
-        if not self._rows:
-            return 0.0
-        size = sum(len(row[0]) for row in self._rows)
-        out = np.zeros(max(size, 1 + max(int(row[0].max(initial=0)) for row in self._rows)))
+    def __call__(self, drawn: NDArray[Any]) -> NDArray[np.float64]:
+        out = np.zeros(self._hits)
         for mine, image, end, start in self._rows:
             total = np.concatenate([[0.0], np.cumsum(drawn[image])])
             out[mine] = total[end] - total[start]

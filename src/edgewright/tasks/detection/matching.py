@@ -56,12 +56,8 @@ def match(truths: Sequence[Any], predictions: Sequence[Any]) -> Matches:
 
 
 def table(rows: Sequence[Sequence[float]], width: int) -> NDArray[np.float64]:
-    """Rows as float64 [n, width]; missing last columns are 0."""
-    out = np.zeros((len(rows), width))
-    if len(rows):
-        given = np.asarray(rows, dtype=np.float64)
-        out[:, : given.shape[1]] = given
-    return out
+    """Rows as float64 [n, width]; missing last columns (a crowd's mark) are 0."""
+    return np.array([[*row, *(0.0,) * (width - len(row))] for row in rows], dtype=np.float64).reshape(-1, width)
 
 
 def _match_image(
