@@ -30,7 +30,7 @@ class Baseline(Record):
 
 
 def baseline_family(loaded: Loaded) -> str:
-    has_torch = importlib.util.find_spec("torch") is not None
+    has_torch = importlib.util.find_spec("torch") is not None and "torch" in targets.names()
     return "torch" if loaded.main.program is not None and has_torch else "onnxruntime"
 
 

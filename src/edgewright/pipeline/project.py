@@ -39,7 +39,7 @@ class Project:
             source=_source(model.source, self.base),
             format=model.format,
             inputs=model.inputs,
-            weights=self.path(model.weights) if model.weights else None,
+            weights=Path(_source(model.weights, self.base)) if model.weights else None,
             labels=tuple(self.config.task.labels) if isinstance(self.config.task.labels, list) else (),
             opset=model.opset,
             trust=model.trust,

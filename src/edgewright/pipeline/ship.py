@@ -1,0 +1,58 @@
+"""Ship: the chosen artefact of a climbed target, packed and made live on its device."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from edgewright.core.config import ServeConfig, TargetConfig
+from edgewright.core.contracts import Link
+from edgewright.core.recipe import Artifact
+from edgewright.core.record import digest_of
+from edgewright.core.verdict import Decision
+from edgewright.pipeline.bundle import Bundle
+from edgewright.pipeline.deploy import DeployPlan, Release, deploy, plan_deploy
+from edgewright.pipeline.golden import record_golden
+from edgewright.pipeline.load import Data
+from edgewright.pipeline.pack import pack
+from edgewright.pipeline.progress import Progress
+from edgewright.pipeline.project import Project
+from edgewright.store.cache import code_version
+
+
+async def seal(
+    project: Project, artifact: Artifact, decision: Decision, datasets: Data, link: Link, progress: Progress
+) -> Bundle:
+    """The bundle of an artefact, with golden samples out of the validation set. Made once."""
+    progress.stage("pack", artifact.recipe.name)
+    golden = await record_golden(project.store, artifact, datasets.validation, link)
+    code = code_version("pipeline/pack", "pipeline/bundle", "device")
+    key = digest_of(
+        code, artifact.files, golden.folder.name, decision.target, decision.verdict, project.config.goal.model_dump()
+    )
+    kept = project.store.get("bundle", key, Bundle)
+    if kept is not None and kept.path.is_dir():
+        return kept
+    out = project.store.folder("bundle", key)
+    bundle = pack(artifact, decision, golden, out, goal=project.config.goal)
+    return project.store.put("bundle", key, bundle)
+
+
+async def ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link, progress: Progress) -> Release:
+    """The bundle live on the target's device, or RejectedRelease and the device as it was."""
+    progress.stage("deploy", f"{bundle.name} to {target.name}")
+    return await deploy(bundle, target, served(project), link)
+
+
+async def plan_ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link) -> DeployPlan:
+    """What `ship` would do."""
+    return await plan_deploy(bundle, target, served(project), link)
+
+
+def served(project: Project) -> ServeConfig:
+    """`serve:` with a folder or file made absolute; cameras and addresses stay as they are."""
+    serve = project.config.serve
+    source = serve.source
+    if not source or re.match(r"(camera:\d+$|[a-z]+://|loop:)", source) or Path(source).is_absolute():
+        return serve
+    return serve.model_copy(update={"source": str(project.path(source))})
