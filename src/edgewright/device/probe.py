@@ -33,14 +33,15 @@ def main(argv: List[str]) -> int:
     folder = os.path.abspath(argv[1])
     with open(os.path.join(folder, "probe.json"), encoding="utf-8") as file:
         plan = json.load(file)
-    answer = {"facts": dict(facts(folder), family=plan["family"]), "problems": []}
+    found = dict(facts(folder), family=plan["family"])
+    answer: Dict[str, Any] = {"facts": found, "problems": []}
     try:
         peaks, runtimes, answer["problems"] = products(folder, plan)
-        answer["facts"].update(peaks=peaks, runtimes=dict(answer["facts"]["runtimes"], **runtimes))
+        found.update(peaks=peaks, runtimes=dict(found["runtimes"], **runtimes))
     except Exception as error:
         answer["problems"] = ["%s: %s" % (type(error).__name__, " ".join(str(error).split())[:300])]
         answer["unusable"] = True
-    answer["facts"]["bandwidth"] = bandwidth(answer["facts"]["threads"], answer["facts"]["memory"])
+    found["bandwidth"] = bandwidth(found["threads"], found["memory"])
     print(json.dumps(answer))
     return 0
 
@@ -71,7 +72,9 @@ def products(folder: str, plan: Mapping[str, Any]) -> Tuple[Dict[str, float], Di
     from edgewright.device.service import inside, load_module
 
     engine = load_module(os.path.join(folder, "app", "engine.py"), "edgewright_engine")
-    peaks, runtimes, problems = {}, {}, []
+    peaks: Dict[str, float] = {}
+    runtimes: Dict[str, str] = {}
+    problems: List[str] = []
     for product in plan.get("products", []):
         kind = str(product["precision"])
         try:
@@ -120,7 +123,9 @@ def bandwidth(threads: int, memory: int) -> float:
 
 def _processor() -> Tuple[str, List[str], int]:
     """Model name, flags, and physical cores from /proc/cpuinfo; empty and 0 where there is none."""
-    name, flags, cores, package = "", [], set(), ""
+    name, package = "", ""
+    flags: List[str] = []
+    cores = set()
     for line in _text("/proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         key, value = key.strip(), value.strip()

@@ -42,13 +42,13 @@ def run(model: Any, feeds: Mapping[str, Array], outputs: list[str] | None = None
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     names = outputs or [value.name for value in model.graph.output]
     try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return dict(zip(names, session.run(names, dict(feeds)), strict=True))
     except Exception as error:  # the binding raises one class per status code, all plain Exceptions
         reason = " ".join(str(error).split())[:300]
-        raise InputError(f"ONNX Runtime cannot run this graph: {reason}", "Check the model's operators and shapes.") from error
+        raise InputError(
+            f"ONNX Runtime cannot run this graph: {reason}", "Check the model's operators and shapes."
+        ) from error
 
 
 def difference(before: Mapping[str, Array], after: Mapping[str, Array]) -> float:

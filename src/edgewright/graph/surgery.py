@@ -82,7 +82,8 @@ def dtype_of(value: Any) -> np.dtype[Any]:
     """The numpy dtype of a ValueInfoProto."""
     import onnx
 
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    dtype: np.dtype[Any] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    return dtype
 
 
 def shapes(model: Any) -> dict[str, tuple[int | None, ...]]:

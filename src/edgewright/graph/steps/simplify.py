@@ -24,7 +24,9 @@ def apply(model: Any, spec: TaskSpec, params: Mapping[str, Any]) -> StepResult:
         return StepResult(model, spec, False, f"onnxslim could not simplify this graph ({reason})")
     slim.ir_version = min(slim.ir_version, model.ir_version)
     if not _same_ports(model, slim):
-        return StepResult(model, spec, False, "onnxslim changed the graph's inputs or outputs, so its result is not used")
+        return StepResult(
+            model, spec, False, "onnxslim changed the graph's inputs or outputs, so its result is not used"
+        )
     feeds = parity.random_feeds(model)
     worst = parity.require(parity.run(model, feeds), parity.run(slim, feeds), "simplify")
     after = len(slim.graph.node)

@@ -81,9 +81,7 @@ def _end_at(model: Any, level: Level, layout: str) -> str:
     return name
 
 
-def _port_infos(
-    model: Any, split: Any, levels: tuple[Level, ...], roles: list[str], layout: str
-) -> list[Any]:
+def _port_infos(model: Any, split: Any, levels: tuple[Level, ...], roles: list[str], layout: str) -> list[Any]:
     """Output descriptions, with shapes as ONNX infers them (the batch may be open)."""
     import onnx
 

@@ -60,7 +60,7 @@ def static(model: Any, calibration: Calibration, settings: Mapping[str, Any], ke
 
 
 def dynamic(model: Any, keep_float: Sequence[str]) -> Any:
-    """The model with INT8 weights in its matrix products; activations are quantised as they come, without calibration."""
+    """The model with INT8 weights in its matrix products; activations are quantised as they come, uncalibrated."""
     from onnxruntime import quantization as tool
 
     with _workshop(model) as (before, after):
@@ -105,7 +105,7 @@ def _take_pixels(model: Any) -> None:
             continue
         if not _is_uint8(model, cast.input[0], made) or len(read.get(node.input[0], [])) != 1:
             continue
-        one = surgery.store(model, surgery.fresh_name(model, f"{node.output[0]}.one"), np.float32(1))
+        one = surgery.store(model, surgery.fresh_name(model, f"{node.output[0]}.one"), np.array(1, np.float32))
         for reader in read.get(node.output[0], []):
             reader.input[0], reader.input[1] = cast.input[0], one
     surgery.prune(model)

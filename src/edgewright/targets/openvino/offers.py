@@ -42,7 +42,7 @@ def offers(
         runtime = {"hint": "latency", "inference_precision": HINTS[half], **forced}
         reason = f"The device reached {facts.peaks[half]:.0f} GFLOP/s in {half}, {_gain(facts, half)} its fp32."
         yield Recipe(name=half, family=FAMILY, precision=half, graph=steps, runtime=runtime, reason=reason)
-    runtime = {"hint": "latency", "inference_precision": "f32", **{**forced, "inference_precision": "f32"}}
+    runtime = {"hint": "latency", **forced, "inference_precision": "f32"}
     reason = "The float model with the same graph steps; the rung that always keeps the accuracy."
     yield Recipe(name="fp32", family=FAMILY, precision="fp32", graph=steps, runtime=runtime, reason=reason)
 

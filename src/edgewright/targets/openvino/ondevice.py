@@ -20,6 +20,14 @@ _DTYPES.update({"i%d" % bits: "int%d" % bits for bits in (8, 16, 32, 64)})
 _DTYPES.update({"u%d" % bits: "uint%d" % bits for bits in (8, 16, 32, 64)})
 _PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "u8": "int8", "i8": "int8"}
 _BYTES = {"f32": 4, "bf16": 2, "f16": 2, "u8": 1, "i8": 1, "i32": 4, "i64": 8, "f64": 8, "boolean": 1}
+_FACTS = (
+    "layerType",
+    "runtimePrecision",
+    "outputPrecisions",
+    "primitiveType",
+    "originalLayersNames",
+    "execOrder",
+)
 _BOUNDARY = ("Input", "Output", "Const", "Parameter", "Result", "Constant")
 
 
@@ -181,7 +189,7 @@ def _measured(compiled: Any, feeds: Mapping[str, Array], iterations: int) -> Tup
 def _facts(node: Any) -> Dict[str, str]:
     info = node.get_rt_info()
     found = {"layerType": node.get_type_name()}
-    for key in ("layerType", "runtimePrecision", "outputPrecisions", "primitiveType", "originalLayersNames", "execOrder"):
+    for key in _FACTS:
         if key in info:
             found[key] = str(info[key].astype(str) if hasattr(info[key], "astype") else info[key])
     return found
@@ -219,7 +227,9 @@ def _timeline(operators: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
 
 def _memory(graph: List[Any], operators: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     """Bytes held while each operator runs: constants, and each result from its making to its last use."""
-    constants, sizes, last = 0, {}, {}
+    constants = 0
+    sizes: Dict[str, int] = {}
+    last: Dict[str, int] = {}
     order = {operator["name"]: i for i, operator in enumerate(operators)}
     for node in graph:
         name, facts = node.get_friendly_name(), _facts(node)
