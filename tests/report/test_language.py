@@ -80,3 +80,9 @@ def test_an_unknown_sentence_stays_as_it_is() -> None:
 def test_an_unknown_language_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="no report language 'eng'"):
         words("eng")
+
+
+def test_health_of_calibration_is_said_in_chinese() -> None:
+    finding = Finding("calibration-overlap", "3 of 128 validation images are also used to calibrate", "…", remedy="…")
+    translated, ours = finding_text(finding, "zh")
+    assert ours and translated.title == "128 张验证图像中有 3 张也用于校准"

@@ -45,7 +45,7 @@ def _sentence(chosen: Verdict, target: TargetReport, t: Words, lang: str) -> str
     if m is None or m.speedup is None or name == target.baseline.recipe.name:
         return t("headline.chosen", name=name)
     key = "headline.fast" if m.speedup.value >= 1 else "headline.slow"
-    base = m.base or target.baseline.recipe.name
+    base = target.baseline.recipe.name
     said = t(key, name=name, speed=numbers.figure(m.speedup.value), base=base)
     drop = chosen.metric.drop if chosen.metric else None
     if chosen.metric is None or drop is None:
@@ -69,7 +69,7 @@ def _tiles(verdict: Verdict | None, target: TargetReport, t: Words, lang: str) -
         )
     ]
     if m.speedup is not None:
-        name = t("tile.speed", base=m.base or base.recipe.name)
+        name = t("tile.speed", base=base.recipe.name)
         tiles.append(Tile(name, f"{numbers.figure(m.speedup.value)} ×", _notes(numbers.interval(m.speedup), t)))
     if verdict.metric is not None:
         tiles.append(_metric_tile(verdict, t, lang))

@@ -110,6 +110,7 @@ class PageView:
     calibration: tuple[FindingView, ...]
     kinds: tuple[tuple[str, str], ...]
     has_calibration: bool
+    notes: tuple[str, ...]
     model: tuple[Line, ...]
     goal: tuple[Line, ...]
 
@@ -122,7 +123,8 @@ def page_view(report: RunReport, lang: str) -> PageView:
     kinds = tuple((kind, t(f"op_kind.{kind}")) for kind in KINDS if f"k-{kind}" in seen)
     calibrated = any(data.use == "calibration" for data in report.data)
     health = tuple(_finding(finding, lang) for finding in report.calibration)
-    return PageView(targets, health, kinds, calibrated, model_lines(report, t), goal_lines(report, t, lang))
+    notes = tuple(dict.fromkeys((*report.model.notes, *report.notes)))
+    return PageView(targets, health, kinds, calibrated, notes, model_lines(report, t), goal_lines(report, t, lang))
 
 
 def _target(target: TargetReport, report: RunReport, t: Words, lang: str) -> TargetView:

@@ -98,10 +98,39 @@ RULES: Mapping[str, tuple[str, str, str]] = {
     ),
 }
 
+HEALTH: Mapping[str, tuple[str, str, str]] = {
+    "calibration-size": (
+        "校准样本只有 {n0} 个",
+        "样本太少时，新样本更容易超出校准所见的范围。",
+        "在 `data.calibration` 中增加样本；无需标注。",
+    ),
+    "calibration-duplicates": (
+        "{n1} 张校准图像中有 {n0} 张与其他图像重复",
+        "重复的图像会被计两次，却不带来新内容。",
+        "去掉重复的图像。",
+    ),
+    "calibration-overlap": (
+        "{n1} 张验证图像中有 {n0} 张也用于校准",
+        "在校准过的图像上测指标，会高估量化模型。",
+        "让两个数据集互不重叠。",
+    ),
+    "calibration-classes": (
+        "{n1} 个类别中有 {n0} 个未出现在校准图像中",
+        "验证集中有这些类别，校准集中没有。",
+        "在 `data.calibration` 中加入这些类别的图像。",
+    ),
+    "calibration-brightness": (
+        "{share} 的验证图像比所有校准图像更暗或更亮",
+        "验证集的亮度超出了校准集的范围。",
+        "用设备会遇到的各种光照下的图像校准。",
+    ),
+}
+"""The tasks' findings on calibration data."""
+
 
 def translate(finding: Finding) -> Finding | None:
     """The finding in Chinese; None where its rule has no entry."""
-    entry = RULES.get(finding.rule)
+    entry = RULES.get(finding.rule) or HEALTH.get(finding.rule)
     if entry is None:
         return None
     figures = _figures(finding)
