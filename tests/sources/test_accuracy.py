@@ -19,6 +19,8 @@ class Runtime:
     def __init__(self, model: Model) -> None:
         import onnxruntime
 
+        self.inputs = [{"role": tensor.name, "name": tensor.name} for tensor in model.inputs]
+        self.outputs = [{"role": tensor.name, "name": tensor.name} for tensor in model.outputs]
         self.session = onnxruntime.InferenceSession(str(model.path), providers=["CPUExecutionProvider"])
 
     def run(self, feeds: dict[str, Any]) -> dict[str, Any]:
