@@ -21,6 +21,7 @@ _DTYPES = {"float": "float32", "float16": "float16", "double": "float64", "bool"
 _DTYPES.update({"%sint%d" % (sign, bits): "%sint%d" % (sign, bits) for sign in ("", "u") for bits in (8, 16, 32, 64)})
 _PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8", "uint8": "int8"}
 _INTEGER_OPERATORS = ("QLinear", "ConvInteger", "MatMulInteger", "QGemm", "QAttention", "DynamicQuantizeMatMul")
+_MOVES = ("Transpose", "Cast", "ReorderInput", "ReorderOutput", "Reshape", "Identity")
 _CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 
 
@@ -104,10 +105,12 @@ class Engine:
 
     def executed(self) -> Dict[str, Any]:
         """What ran in which precision, by the session's own profiler on zeros. Conversions between the two count
-        as fp32: they are work that a precision costs, not work done in it."""
+        as fp32: they are work that a precision costs, not work done in it. Operators that only move or cast data are
+        in no precision and are left out."""
         times: Dict[str, float] = {}
         counts: Dict[str, int] = {}
-        for operator in self._measured(self._zeros(), 5)["operators"]:
+        found = self._measured(self._zeros(), 5)["operators"]
+        for operator in [one for one in found if one["type"] not in _MOVES] or found:
             times[operator["dtype"]] = times.get(operator["dtype"], 0.0) + operator["duration_us"]
             counts[operator["dtype"]] = counts.get(operator["dtype"], 0) + 1
         total = sum(times.values()) or 1.0
