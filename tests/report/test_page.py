@@ -99,8 +99,15 @@ def test_every_table_has_a_caption_and_every_chart_a_name(run: RunReport) -> Non
 
 def test_simulated_run_carries_a_banner(run: RunReport) -> None:
     assert "banner" not in re.sub(r"(?s)<style.*?</style>", "", render(run))
-    target = replace(run.targets[0], decision=replace(run.targets[0].decision, simulated=True))
-    assert "Simulated. These figures come from a stand-in" in text_of(render(replace(run, targets=(target,))))
+    target = run.targets[0]
+    profiles = {name: replace(profile, simulated=True) for name, profile in target.profiles.items()}
+    for stand_in in (
+        replace(target, decision=replace(target.decision, simulated=True)),
+        replace(target, facts=replace(target.facts, simulated=True)),
+        replace(target, profiles=profiles),
+    ):
+        page = render(replace(run, targets=(stand_in,)))
+        assert "Simulated. These figures come from a stand-in" in text_of(page)
 
 
 def test_a_failed_run_names_the_nearest_candidate_and_the_distance(run: RunReport) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from edgewright.core.facts import Facts
 from edgewright.core.profile import Finding, Operator, Profile
 from edgewright.core.roofline import attainable_us, precision_of
-from edgewright.findings._evidence import by_type, of_kind, percent, share_of
+from edgewright.findings._evidence import of_kind, percent, share_of
 
 name = "quantisation_potential"
 WORTH = 1.1
@@ -47,7 +47,6 @@ def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
                 "peak_ratio": ratio,
                 "predicted_gain": gain,
             },
-            *by_type(found),
         ),
         argues_for=("int8",),
         remedy="Build an INT8 candidate; whether its accuracy holds is what the check measures.",

@@ -106,4 +106,11 @@ class RunReport(Record):
 
     @property
     def simulated(self) -> bool:
-        return any(t.facts.simulated or t.decision.simulated for t in self.targets)
+        """Whether anything on the page comes from a stand-in."""
+        return any(
+            target.facts.simulated
+            or target.decision.simulated
+            or any(v.measurement.simulated for v in target.verdicts() if v.measurement)
+            or any(profile.simulated for profile in target.profiles.values())
+            for target in self.targets
+        )

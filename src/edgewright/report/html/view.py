@@ -194,6 +194,8 @@ def _evidence(key: str, value: object, lang: str) -> str:
         return numbers.UNKNOWN
     if isinstance(value, bool) or not isinstance(value, int | float):
         return word_or(lang, f"{key}.{value}", str(value))
+    if isinstance(value, int):
+        return numbers.whole(value)
     if key.endswith("_us"):
         return numbers.microseconds(value)
     if key == "efficiency":
