@@ -8,6 +8,9 @@ import typer
 
 from edgewright.cli import options
 from edgewright.cli.boundary import write_json
+from edgewright.cli.progress import drawn
+
+SETTLED = ("redeployed", "nothing to learn")
 
 
 def stop(as_json: options.Json = False, dry_run: options.DryRun = False) -> None:
@@ -27,6 +30,108 @@ def stop(as_json: options.Json = False, dry_run: options.DryRun = False) -> None
         typer.echo(f"{'Would stop' if dry_run else 'Stopped'} {service.target} ({service.url or 'starting'}).")
     if not services:
         typer.echo("Nothing is running.")
+
+
+def pack(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    as_json: options.Json = False,
+) -> None:
+    """Seal the chosen candidate into a bundle.
+
+    An OCI image layout with its golden samples; the same inputs give the same digest.
+    """
+    from edgewright.pipeline.field import pack
+    from edgewright.pipeline.project import open_project
+
+    with drawn() as progress:
+        result = pack(open_project(what, data=data, device=device, target=target), progress)
+    if as_json:
+        write_json(result.to_json())
+        return
+    for name, bundle in result.bundles.items():
+        typer.echo(f"{name}: {bundle.path} ({bundle.size / 1e6:.1f} MB, sha256:{bundle.digest[:12]})")
+
+
+def deploy(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+) -> None:
+    """Make the chosen candidate live on its device.
+
+    It goes live only after the device itself replayed the golden samples; else the release before goes on serving.
+    """
+    from edgewright.pipeline.field import deploy
+    from edgewright.pipeline.project import open_project
+
+    with drawn() as progress:
+        result = deploy(open_project(what, data=data, device=device, target=target), progress, dry_run=dry_run)
+    if as_json:
+        write_json(result.to_json())
+    else:
+        from edgewright.cli import show
+
+        show.deployed(result)
+
+
+def watch(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", min=0, metavar="SECONDS", help="How long; `watch.for_s` if not said.")
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Collect readings; a broken promise is an incident.
+
+    Exit code 1 where there was one.
+    """
+    from edgewright.cli import show
+    from edgewright.pipeline.field import watch
+    from edgewright.pipeline.project import open_project
+
+    with drawn() as progress:
+        project = open_project(what, data=data, device=device, target=target)
+        progress.stage("watch", project.name)
+        found = watch(project, progress, for_s=for_s, tell=lambda event: progress.note(show.event(event)))
+    if as_json:
+        write_json({"targets": [watched.to_json() for watched in found]})
+    else:
+        show.watched(found)
+    return 1 if any(watched.incidents for watched in found) else 0
+
+
+def learn(
+    what: options.What,
+    data: options.Data = None,
+    device: options.Device = None,
+    target: options.Target = None,
+    as_json: options.Json = False,
+) -> int:
+    """Answer an incident: a better candidate, or none is.
+
+    The candidates are raced again on the device as it is now; one that keeps the promise goes live. Exit code 1
+    where the promise stays broken.
+    """
+    from edgewright.pipeline.field import learn
+    from edgewright.pipeline.project import open_project
+
+    with drawn() as progress:
+        result = learn(open_project(what, data=data, device=device, target=target), progress)
+    if as_json:
+        write_json(result.to_json())
+    else:
+        for lesson in result.lessons:
+            typer.echo(f"{lesson.target}: {lesson.outcome}. {lesson.sentence}")
+    return 0 if all(lesson.outcome in SETTLED for lesson in result.lessons) else 1
 
 
 def status(what: options.MaybeWhat = None, target: options.Target = None, as_json: options.Json = False) -> None:
@@ -66,4 +171,4 @@ def logs(
         show.logs(found)
 
 
-VERBS = (status, logs, stop)
+VERBS = (pack, deploy, status, logs, watch, learn, stop)

@@ -12,6 +12,9 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from edgewright.core.facts import Check, Facts
+    from edgewright.core.verdict import Incident, Reading
+    from edgewright.pipeline.deploy import DeployPlan
+    from edgewright.pipeline.field import Deployed, Watched
     from edgewright.pipeline.profile import ProfileResult
     from edgewright.pipeline.result import CandidateResult, RunResult, TargetSummary
     from edgewright.pipeline.status import DeviceStatus, Log
@@ -203,6 +206,44 @@ def devices(found: Sequence[DeviceStatus]) -> None:
             out.print(Text(f"  {_printable(device.reason)}", "yellow"))
     if not found:
         out.print("No device has a service of this folder.")
+
+
+def deployed(result: Deployed) -> None:
+    """The releases that serve now, or what would be done."""
+    out = console()
+    for release in result.releases:
+        said = (
+            "serves already" if release.unchanged else f"replaced {release.replaced}" if release.replaced else "serves"
+        )
+        out.print(Text(f"{release.target}: release {release.number}, {release.digest[:12]}, {said} at {release.url}"))
+    plans(result.plans)
+
+
+def plans(found: Iterable[DeployPlan]) -> None:
+    out = console()
+    for plan in found:
+        out.print(Text(f"{plan.target}: would", "bold"))
+        for number, step in enumerate(plan.steps, start=1):
+            out.print(Text(f"  {number}. {_printable(step)}"))
+
+
+def event(found: Reading | Incident) -> str:
+    """One reading or incident as a line."""
+    from edgewright.core.verdict import Incident
+
+    if isinstance(found, Incident):
+        return f"INCIDENT {found.sentence}"
+    figures = f"p50 {found.p50:.2f} ms, p95 {found.p95:.2f} ms" if found.count else "idle"
+    return f"{found.count} answered, {found.errors} failed, {figures}, {found.memory_bytes >> 20} MiB"
+
+
+def watched(found: Sequence[Watched]) -> None:
+    out = console()
+    for target in found:
+        answered = sum(reading.count for reading in target.readings)
+        out.print(Text(f"{target.target}: {len(target.readings)} readings, {answered} requests answered"))
+        for incident in target.incidents:
+            out.print(Text(f"  incident: {_printable(incident.sentence)}", "red"))
 
 
 def logs(found: Sequence[Log]) -> None:

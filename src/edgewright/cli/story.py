@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgewright.cli import options
 from edgewright.cli.boundary import write_json
 from edgewright.cli.progress import drawn
+
+if TYPE_CHECKING:
+    from edgewright.pipeline.deploy import DeployPlan
+    from edgewright.pipeline.progress import Progress
+    from edgewright.pipeline.project import Project
 
 
 def run(
@@ -17,27 +22,37 @@ def run(
     device: options.Device = None,
     target: options.Target = None,
     deploy: Annotated[bool, typer.Option("--deploy/--no-deploy", help="Whether to end with a live service.")] = True,
+    dry_run: options.DryRun = False,
     lang: options.Lang = "en",
     as_json: options.Json = False,
 ) -> int:
     """The whole story: from the model to a watched service.
 
     Benchmark, profile, plan, convert, quantise, check, choose, pack, deploy, watch, report. What is stored is not
-    done again, and an interrupted run goes on where it was.
+    done again, and an interrupted run goes on where it was. With --dry-run everything is measured, nothing is
+    installed, and what deploying would do is shown.
     """
     from edgewright.pipeline.project import open_project
     from edgewright.pipeline.run import run
 
     with drawn() as progress:
         project = open_project(what, data=data, device=device, target=target)
-        result = run(project, progress, deploy=deploy, lang=lang)
+        result = run(project, progress, deploy=deploy and not dry_run, lang=lang)
+        plans = _plans(project, progress) if dry_run and result.exit_code == 0 else ()
     if as_json:
-        write_json(result.to_json())
+        write_json({**result.to_json(), **({"plans": [plan.to_json() for plan in plans]} if dry_run else {})})
     else:
         from edgewright.cli import show
 
         show.run(result)
+        show.plans(plans)
     return result.exit_code
+
+
+def _plans(project: Project, progress: Progress) -> tuple[DeployPlan, ...]:
+    from edgewright.pipeline.field import deploy
+
+    return deploy(project, progress, dry_run=True).plans
 
 
 def profile(
