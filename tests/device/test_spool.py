@@ -60,7 +60,8 @@ def test_damage_never_stops_it(tmp_path_factory: object, damage: list[tuple[int,
 
 
 def test_two_agents_at_once_never_share_a_number(tmp_path: Path) -> None:
-    program = "import sys; from edgewright.device.spool import Spool as S; s = S(sys.argv[1])\nfor _ in range(60): s.append({})"
+    program = "import sys; from edgewright.device.spool import Spool; s = Spool(sys.argv[1])"
+    program += "\nfor _ in range(60): s.append({})"
     writers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(2)]
     assert [writer.wait(60) for writer in writers] == [0, 0]
     assert [r["seq"] for r in Spool(str(tmp_path)).read(0)] == list(range(1, 121))
