@@ -24,10 +24,11 @@ from edgewright.pipeline.place import place
 from edgewright.pipeline.predictions import Predictor, sample_paths, truths
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
-from edgewright.pipeline.race import Entrant, race
+from edgewright.pipeline.race import ROUNDS, Entrant, race
 from edgewright.store.cache import Store, code_version
 
 RACE_SAMPLES = 16
+HEAT_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -68,22 +69,45 @@ class Bench:
 
 @dataclass(frozen=True)
 class Checked(Record):
-    """A candidate's verdict, and the baseline as it was measured in the same rounds."""
+    """A candidate's verdict and what it rests on; the baseline as it was measured in the same rounds."""
 
+    artifact: Artifact
+    metrics: Mapping[str, MetricResult]
     verdict: Verdict
     baseline: Measurement
 
 
 async def check(bench: Bench, artifact: Artifact) -> Checked:
     """Measures one candidate against the baseline and judges it by the goal."""
-    name = artifact.recipe.name
     allowed = allowed_drops(bench.project, bench.loaded, bench.data)
-    bench.progress.stage("check", f"accuracy of {name}")
+    bench.progress.stage("check", f"accuracy of {artifact.recipe.name}")
     metrics = await accuracy(bench, artifact, allowed)
-    bench.progress.stage("check", f"latency of {name}")
-    measured = await side_by_side(bench, artifact)
-    verdict = judge(artifact, metrics, measured[name], bench.project.config.goal, allowed)
-    return Checked(verdict, measured["baseline"])
+    bench.progress.stage("check", f"latency of {artifact.recipe.name}")
+    measured = await side_by_side(bench, [artifact], rounds=HEAT_ROUNDS)
+    return _checked(bench, artifact, metrics, measured, allowed)
+
+
+async def final(bench: Bench, heats: Sequence[Checked]) -> list[Checked]:
+    """All candidates and the baseline once more, in the same rounds: the figures that are compared,
+    shown and chosen by. Heats were run minutes apart, on a machine that may have changed in between."""
+    if not heats:
+        return []
+    bench.progress.stage("check", "final race of all candidates")
+    allowed = allowed_drops(bench.project, bench.loaded, bench.data)
+    measured = await side_by_side(bench, [heat.artifact for heat in heats], rounds=ROUNDS)
+    return [_checked(bench, heat.artifact, heat.metrics, measured, allowed) for heat in heats]
+
+
+def _checked(
+    bench: Bench,
+    artifact: Artifact,
+    metrics: Mapping[str, MetricResult],
+    measured: Mapping[str, Measurement],
+    allowed: Mapping[str, float],
+) -> Checked:
+    own, base = measured[artifact.recipe.name], measured[bench.baseline.recipe.name]
+    verdict = judge(artifact, metrics, own, bench.project.config.goal, allowed)
+    return Checked(artifact, metrics, verdict, base)
 
 
 def allowed_drops(project: Project, loaded: Loaded, data: Data) -> Mapping[str, float]:
@@ -142,18 +166,15 @@ def _result(
     return MetricResult(name, estimate, kind, dict(own.others), drop, looks=look)
 
 
-async def side_by_side(bench: Bench, artifact: Artifact) -> Mapping[str, Measurement]:
-    """The candidate and the baseline in alternating rounds on the device."""
-    key = bench.race_key(artifact.files, bench.baseline.files)
+async def side_by_side(bench: Bench, artifacts: Sequence[Artifact], rounds: int) -> Mapping[str, Measurement]:
+    """The baseline and the candidates in alternating rounds on the device, by their recipes' names."""
+    key = bench.race_key(bench.baseline.files, [artifact.files for artifact in artifacts], rounds)
     stored = bench.store.get("race", key, _Race)
-    if stored and artifact.recipe.name in stored.measurements:
-        return stored.measurements
-    entrants = [
-        await _entrant(bench, "baseline", bench.baseline),
-        await _entrant(bench, artifact.recipe.name, artifact),
-    ]
-    measured = await race(bench.link, entrants, await bench.race_samples(), bench.progress)
-    return bench.store.put("race", key, _Race(measured)).measurements
+    if stored is None:
+        entrants = [await _entrant(bench, a.recipe.name, a) for a in (bench.baseline, *artifacts)]
+        measured = await race(bench.link, entrants, await bench.race_samples(), bench.progress, rounds=rounds)
+        stored = bench.store.put("race", key, _Race(measured))
+    return stored.measurements
 
 
 async def measure_alone(bench: Bench, artifact: Artifact) -> Measurement:

@@ -18,7 +18,7 @@ from edgewright.core.record import Record
 from edgewright.core.verdict import FAIL, PASS, Decision, Measurement, MetricResult, Verdict
 from edgewright.pipeline.baseline import build_baseline, probe
 from edgewright.pipeline.build import build
-from edgewright.pipeline.check import Bench, accuracy, allowed_drops, check, measure_alone
+from edgewright.pipeline.check import Bench, Checked, accuracy, allowed_drops, check, final, measure_alone
 from edgewright.pipeline.choose import choose
 from edgewright.pipeline.load import Data, Loaded
 from edgewright.pipeline.plan import Evidence, next_recipe
@@ -103,15 +103,17 @@ async def climb(
     allowed = allowed_drops(project, loaded, data)
     bench, evidence, view = await set_up(project, target, loaded, data, link, progress)
     offers = offers_of(target, loaded, data, evidence.facts)
-    tried = _Tried([], {}, [])
+    tried = _Tried([], {})
     while (recipe := next_recipe(offers, tried.verdicts, evidence)) is not None:
         await _try(bench, recipe, tried)
     for recipe in _variants(project, target, evidence, tried):
         await _try(bench, recipe, tried)
-    decision = choose(target.name, tried.verdicts, project.config.goal)
+    last = {heat.artifact.recipe.name: heat for heat in await final(bench, list(tried.heats.values()))}
+    verdicts = [_renewed(verdict, last) for verdict in tried.verdicts]
+    decision = choose(target.name, verdicts, project.config.goal)
     progress.stage("check", "accuracy of the baseline")
     metrics = await accuracy(bench, bench.baseline, allowed)
-    measured = tried.baselines[-1] if tried.baselines else evidence.baseline
+    measured = next((heat.baseline for heat in last.values()), evidence.baseline)
     baseline = _baseline_verdict(bench.baseline, measured, next(iter(metrics.values())))
     return TargetResult(
         target=TargetName(target.name, target.family, target.device),
@@ -119,8 +121,8 @@ async def climb(
         baseline=baseline,
         baseline_artifact=bench.baseline,
         profile=view,
-        verdicts=tuple(tried.verdicts),
-        artifacts=tried.artifacts,
+        verdicts=tuple(verdicts),
+        artifacts={name: heat.artifact for name, heat in tried.heats.items()},
         decision=decision,
         calibration_health=data.health,
     )
@@ -128,11 +130,16 @@ async def climb(
 
 @dataclass
 class _Tried:
-    """What the climb has so far; `baselines` are the baseline's figures from each candidate's rounds."""
+    """What the climb has so far: every verdict, and the heats of those that could be measured, by name."""
 
     verdicts: list[Verdict]
-    artifacts: dict[str, Artifact]
-    baselines: list[Measurement]
+    heats: dict[str, Checked]
+
+
+def _renewed(verdict: Verdict, last: Mapping[str, Checked]) -> Verdict:
+    """The verdict by the final race; one that could not be measured stays as it was."""
+    heat = last.get(verdict.recipe.name)
+    return replace(heat.verdict, recipe=verdict.recipe) if heat else verdict
 
 
 def _variants(project: Project, target: TargetConfig, evidence: Evidence, tried: _Tried) -> Sequence[Recipe]:
@@ -141,7 +148,7 @@ def _variants(project: Project, target: TargetConfig, evidence: Evidence, tried:
     decision = choose(target.name, tried.verdicts, project.config.goal)
     if tune is None or not decision.chosen:
         return ()
-    leader = tried.artifacts[decision.chosen].recipe
+    leader = tried.heats[decision.chosen].artifact.recipe
     return tuple(islice(tune(leader, evidence.facts, project.config.goal), MOST_VARIANTS))
 
 
@@ -158,8 +165,7 @@ async def _try(bench: Bench, recipe: Recipe, tried: _Tried) -> None:
         log.exception("candidate %s failed", recipe.name)
         tried.verdicts.append(_failed(recipe, f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"))
     else:
-        tried.artifacts[recipe.name] = artifact
-        tried.baselines.append(checked.baseline)
+        tried.heats[recipe.name] = checked
         tried.verdicts.append(replace(checked.verdict, recipe=recipe))
 
 

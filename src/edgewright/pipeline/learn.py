@@ -44,8 +44,8 @@ class Lesson(Record):
 async def race_in_the_field(bench: Bench, found: TargetResult) -> dict[str, Measurement]:
     """Every candidate that kept its accuracy, raced on the device as it is now. Never cached: the field changes."""
     names = [v.recipe.name for v in found.verdicts if v.measurement is not None and v.recipe.name in found.artifacts]
-    artifacts = {"baseline": found.baseline_artifact, **{name: found.artifacts[name] for name in names}}
-    entrants = [Entrant(name, await place(bench.link, a.folder)) for name, a in artifacts.items()]
+    artifacts = [found.baseline_artifact, *(found.artifacts[name] for name in names)]
+    entrants = [Entrant(a.recipe.name, await place(bench.link, a.folder)) for a in artifacts]
     samples = await bench.race_samples()
     return await race(bench.link, entrants, samples, bench.progress, rounds=FIELD_ROUNDS)
 

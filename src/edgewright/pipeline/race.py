@@ -23,6 +23,7 @@ from edgewright.pipeline.worker import Worker
 
 ROUNDS = 8
 SECONDS = 0.4
+LEAST_CALLS = 8
 PAUSE_S = 0.05
 """Longer than the runtimes' pools spin before they sleep."""
 
@@ -57,7 +58,7 @@ async def race(
 ) -> dict[str, Measurement]:
     """Measures the entrants side by side on the same samples; the first one is the base of `speedup`.
 
-    `samples` are paths on the device. Each round times every entrant for `seconds`, at least ten calls.
+    `samples` are paths on the device. Each round times every entrant for `seconds`, eight calls at the least (fewer of a batch).
     """
     async with contextlib.AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(Worker(link, entrant.folder)) for entrant in entrants]
@@ -68,8 +69,10 @@ async def race(
             for offset in range(len(entrants)):
                 turn = (number + offset) % len(entrants)
                 await asyncio.sleep(PAUSE_S)
+                batch = entrants[turn].batch
+                calls = max(2, LEAST_CALLS // batch)
                 answer = await workers[turn].ask(
-                    "time", samples=list(samples), seconds=seconds, batch=entrants[turn].batch, at_least=10
+                    "time", samples=list(samples), seconds=seconds, batch=batch, at_least=calls
                 )
                 _keep(laps[turn], answer)
             progress.step(number + 1, rounds, "alternating rounds")

@@ -62,11 +62,14 @@ def compose(
     datasets: Data,
     verdict: str,
     targets: Sequence[TargetReport],
+    limits: Mapping[str, float],
     notes: Sequence[str],
     seconds: float,
 ) -> RunReport:
     """The record of a run, from what its stages gave."""
     main = loaded.main
+    asked = {key: value for key, value in project.config.goal.model_dump().items() if value not in (None, {})}
+    goal = {**asked, "max_drop": dict(limits)}
     flops = max((op_flops(p) for t in targets for p in t.profiles.values()), default=0.0)
     return RunReport(
         run=project.name,
@@ -76,7 +79,7 @@ def compose(
         task=loaded.task.kind,
         model=_model(project, main, loaded, flops),
         targets=tuple(targets),
-        goal={key: value for key, value in project.config.goal.model_dump().items() if value not in (None, {})},
+        goal=goal,
         data=_datasets(datasets),
         calibration=datasets.health,
         digests={"model": main.digest, "configuration": _config_digest(project), **_data_digests(datasets)},
@@ -100,7 +103,7 @@ def target_report(
         profiles[base] = found.profile.profile
     if chosen:
         profiles[chosen.recipe] = chosen.profile
-    named = {base if name == "baseline" else name: tuple(by.values()) for name, by in sweeps.items()}
+    named = {name: tuple(by.values()) for name, by in sweeps.items()}
     return TargetReport(
         name=found.target.name,
         facts=replace(found.facts, device=found.target.device),

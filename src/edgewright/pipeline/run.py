@@ -14,7 +14,7 @@ from edgewright.core.contracts import Link
 from edgewright.core.record import Record
 from edgewright.core.verdict import Incident, Measurement
 from edgewright.pipeline.bundle import Bundle
-from edgewright.pipeline.check import Bench, sweep
+from edgewright.pipeline.check import Bench, allowed_drops, sweep
 from edgewright.pipeline.connect import connect
 from edgewright.pipeline.deploy import Release
 from edgewright.pipeline.ladder import TargetResult, climb
@@ -90,11 +90,12 @@ async def _run(project: Project, progress: Progress, deploy: bool, lang: str) ->
     runs = [await _one(project, target, loaded, datasets, deploy, progress) for target in project.config.targets]
     summaries = tuple(summarise(done.found, _service(done.live)) for done in runs)
     verdict = worst([s.verdict for s in summaries])
-    notes = (*project.notes, *loaded.main.hints.notes, *datasets.notes)
+    notes = tuple(dict.fromkeys((*project.notes, *loaded.main.hints.notes, *datasets.notes)))
     folder = project.store.run_folder(project.name)
     progress.stage("report", str(folder))
     targets = [target_report(r.found, r.chosen_profile, r.sweeps or {}, _release(r)) for r in runs]
-    record = compose(project, loaded, datasets, verdict, targets, notes, time.monotonic() - started)
+    limits = allowed_drops(project, loaded, datasets)
+    record = compose(project, loaded, datasets, verdict, targets, limits, notes, time.monotonic() - started)
     page = _write_once(project, record, lang)
     result = RunResult(project.name, verdict, summaries, str(page), notes)
     project.store.write(folder / "run.json", json.dumps(result.to_json(), indent=1, ensure_ascii=False))
@@ -117,8 +118,9 @@ async def _one(
         bench = Bench(project, loaded, datasets, found.baseline_artifact, link, progress)
         sweeps = {}
         progress.stage("benchmark", "batch sweep")
-        for name, artifact in (("baseline", found.baseline_artifact), (chosen.recipe.name, chosen)):
-            sweeps[name] = {str(batch): m for batch, m in (await sweep(bench, artifact)).items()}
+        for artifact in (found.baseline_artifact, chosen):
+            found_by_batch = await sweep(bench, artifact)
+            sweeps[artifact.recipe.name] = {str(batch): m for batch, m in found_by_batch.items()}
         live = None
         if deploy:
             bundle = await seal(project, chosen, found.decision, datasets, link, progress)
