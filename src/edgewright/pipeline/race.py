@@ -58,7 +58,8 @@ async def race(
 ) -> dict[str, Measurement]:
     """Measures the entrants side by side on the same samples; the first one is the base of `speedup`.
 
-    `samples` are paths on the device. Each round times every entrant for `seconds`, eight calls at the least (fewer of a batch).
+    `samples` are paths on the device. Each round times every entrant for `seconds`, and for eight calls at
+    the least (fewer of a batch).
     """
     async with contextlib.AsyncExitStack() as stack:
         workers = [await stack.enter_async_context(Worker(link, entrant.folder)) for entrant in entrants]
