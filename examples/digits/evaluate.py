@@ -93,7 +93,7 @@ def main() -> None:
         found = evaluate(given.checkpoint, write_dataset(Path(folder), {"val": given.scenes}))
     handwriting = {"train": SPLITS["train"].stop, "val": SPLITS["val"].stop - SPLITS["val"].start}
     text = {
-        "metric": "mAP on generated scenes of held-out handwriting, fp32, ONNX Runtime, confidence > 0.001, NMS IoU 0.6",
+        "metric": "mAP on scenes of held-out handwriting, fp32 in ONNX Runtime, confidence > 0.001, NMS IoU 0.6",
         "scene": {"size": SCENE_SIZE, "digits": list(DIGITS_PER_SCENE)},
         "handwriting": handwriting,
         "parameters_file_bytes": given.checkpoint.stat().st_size,

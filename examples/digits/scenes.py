@@ -26,6 +26,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -222,7 +223,8 @@ def write_dataset(out: Path, counts: dict[str, int], size: int = SCENE_SIZE, wor
     note.unlink(missing_ok=True)
     for folder in (out / "images", out / "labels"):
         shutil.rmtree(folder, ignore_errors=True)
-    with ProcessPoolExecutor(workers) as pool:
+    # Not forked: a copy of a program whose libraries run threads may wait for ever for one that was not copied.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         jobs = []
         for split, count in counts.items():
             (out / "images" / split).mkdir(parents=True)
@@ -260,8 +262,8 @@ def yolo_lines(scene: Scene, size: int) -> str:
 
 
 def prepare(folder: Path) -> None:
-    """What a configuration's `data.prepare` calls. In a process of its own: the workers of `write_dataset` must not be
-    copies of a program that has threads running."""
+    """What `data.prepare` of the configurations calls. In a process of its own, whose workers can import this file
+    under its name, and whose output is kept off ours, which may be one JSON object."""
     subprocess.run([sys.executable, __file__, "--out", str(folder)], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ WARP = 1.25
 """Training scenes are turned and slanted a quarter more than those the detector is judged on."""
 FIRST_SEED = 10_000_000
 """Far from the seeds of written scenes, so that no calibration scene is a training scene."""
-AVERAGED_STEPS = 1000
-WARM_UP_STEPS = 300
+AVERAGED_STEPS = 300
+WARM_UP_STEPS = 200
 
 
 class Average:
@@ -103,7 +104,7 @@ def training_scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def batches(size: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless batches, drawn ahead by another process: images float32 [size, 3, 256, 256] in 0–1, truth [n, 6]."""
-    with ProcessPoolExecutor(1, initializer=os.nice, initargs=(2,)) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), os.nice, (2,)) as pool:
         ahead: list[Future[Any]] = [pool.submit(training_scene, seed + k) for k in range(6 * size)]
         while True:
             drawn = [job.result() for job in ahead[:size]]
