@@ -110,8 +110,13 @@ void profile_run(uint32_t model_id, size_t iteration, int stream_id, const OmFil
         if (entry.kind == "Reference" || entry.kind == "RoundHalf") continue;  // the emulation's own cost
         if (entry.microseconds <= 0) continue;
         const OpInfo* const op = owner_of(ops, entry.name);
-        // A reorder is what the device calls TransData; operators OpenVINO added otherwise keep its name for them.
-        const std::string type = entry.kind == "Reorder" ? "TransData" : op != nullptr ? op->type : entry.kind;
+        // A reorder is what the device calls TransData, steps between float and INT8 are AscendQuant; other operators
+        // that OpenVINO added keep its name for them.
+        const bool quantises = entry.kind == "Subgraph" || entry.kind == "FakeQuantize";
+        const std::string type = entry.kind == "Reorder" ? "TransData"
+                                 : op != nullptr         ? op->type
+                                 : quantises             ? "AscendQuant"
+                                                         : entry.kind;
         std::fprintf(raw, "op\t%u\t%zu\t%d\t%u\t%s\t%s\t%.3f\t%.3f\t%s\t%s\t%s\t%s\t%s\n", model_id, iteration, stream_id,
                      next_task++, entry.name.c_str(), type.c_str(), at, entry.microseconds,
                      op == nullptr ? "N/A" : op->input_shapes.c_str(), op == nullptr ? "N/A" : op->input_types.c_str(),

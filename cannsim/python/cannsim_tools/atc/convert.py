@@ -74,14 +74,16 @@ def convert(options: Options, command: list[str]) -> Path:
     constants_to_initializers(job.model)
     already_half = widen_half_model(job.model)
     statistics = fuse(job.model, options["fusion_switch_file"])
-    int8_nodes = lower_quantised(job.model) if quantised else set()
+    int8_nodes, quantisers = lower_quantised(job.model) if quantised else (set(), set())
     types = element_types(_at_largest(job))
     precision = plan(job.model, options, already_half)
-    precision.update((node.name, FLOAT) for node in job.model.graph.node if node.op_type.endswith("izeLinear"))
+    precision.update((name, FLOAT) for name in quantisers)
     precision.update((name, INT8) for name in int8_nodes)
     Lowering(job.model, types, precision).run()
     _type_ends(job)
     write_fusion_result(options, statistics)
+    for name in quantisers:  # no operators of the device's graph
+        del precision[name]
     return _write(job, precision, command)
 
 
@@ -334,7 +336,7 @@ def _describe_operators(job: Job, precision: dict[str, str], shapes: dict[str, l
     known = _shapes_at(job, shapes)
     wide = {HALF: "FLOAT16", INT8: "INT8", "bf16": "BF16", "fp16in": "FLOAT16"}
     for node in job.model.graph.node:
-        if node.name not in precision or node.op_type.endswith("izeLinear"):
+        if node.name not in precision:
             continue
         kind = wide.get(precision[node.name], "FLOAT")
         into = [dims_text(known.get(name, [])) for name in node.input if name]

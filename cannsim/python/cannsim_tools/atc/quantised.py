@@ -1,8 +1,10 @@
-"""AMCT deploy models: their quantisation operators become QuantizeLinear/DequantizeLinear, which the CPU runs in INT8.
+"""AMCT deploy models: their quantisation operators become standard ONNX that the CPU runs in INT8.
 
 The form (python/cannsim_tools/amct/deploy.py writes it): AscendQuant(x; scale, offset) feeds a convolution or matrix
 product whose weight comes from AscendWeightQuant(int8 weight; offset 0) and whose int32 bias is a constant;
 AscendDequant(y, deq_scale) turns its int32 sums into floats, deq_scale = activation scale x weight scale per channel.
+Activations become QuantizeLinear and DequantizeLinear; weights an int8 constant, a cast and a product with the scales
+(DequantizeLinear knows channels only from opset 13 on). OpenVINO turns both into its INT8 kernels.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ def is_deploy_model(model: onnx.ModelProto) -> bool:
     return any(node.op_type == "AscendDequant" and node.domain == QUANT_DOMAIN for node in model.graph.node)
 
 
-def lower_quantised(model: onnx.ModelProto) -> set[str]:
-    """Rewrites the graph in place; the names of the operators that now compute in INT8."""
+def lower_quantised(model: onnx.ModelProto) -> tuple[set[str], set[str]]:
+    """Rewrites the graph in place; the names of the operators that now compute in INT8, and of the nodes made for it."""
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
     nodes: list[onnx.NodeProto] = []
     dequants = {node.input[0]: node for node in graph.node if node.op_type == "AscendDequant"}
     lowered: set[str] = set()
+    made: set[str] = set()
     done: set[str] = set()
     for node in graph.node:
         if node.op_type in ("AscendQuant", "AscendWeightQuant", "AscendDequant"):
@@ -41,15 +44,19 @@ def lower_quantised(model: onnx.ModelProto) -> set[str]:
             raise VendorError("E10501", node.name, node.op_type)
         if quant.name not in done:
             done.add(quant.name)
-            nodes += _activation(graph, quant)
-        nodes += _weight(graph, node, tensors, quant, weight, dequant)
+            helpers = _activation(graph, quant)
+        else:
+            helpers = []
+        helpers += _weight(graph, node, tensors, quant, weight, dequant)
+        nodes += helpers
+        made |= {one.name for one in helpers}
         node.output[0] = dequant.output[0]
         nodes.append(node)
         lowered.add(node.name)
     del graph.node[:]
     graph.node.extend(nodes)
     _drop_unused(graph)
-    return lowered
+    return lowered, made
 
 
 def attribute(node: onnx.NodeProto, name: str) -> float:
@@ -81,26 +88,26 @@ def _weight(
     weight: onnx.NodeProto,
     dequant: onnx.NodeProto,
 ) -> list[onnx.NodeProto]:
-    """The weight as DequantizeLinear of its int8 values, and the int32 bias as the floats it stands for."""
+    """The weight as its int8 values times their scales, and the int32 bias as the floats it stands for."""
     packed = numpy_helper.to_array(tensors[dequant.input[1]])
     deq_scale = (packed.astype(np.uint64) & 0xFFFFFFFF).astype(np.uint32).view(np.float32).copy()
     scale = (deq_scale * np.float32(attribute(quant, "scale"))).astype(np.float32)
     values = numpy_helper.to_array(tensors[weight.input[0]])
     axis = _channel_axis(node, values.ndim)
-    if scale.size == 1:
-        scale = np.full(values.shape[axis], scale.reshape(-1)[0], np.float32)
+    shape = [1] * values.ndim
+    shape[_channel_axis(node, values.ndim)] = scale.size
     name = f"{node.name}/weight"
-    scale_name = _constant(graph, f"{name}_scale", scale)
-    zero_name = _constant(graph, f"{name}_zero", np.zeros(scale.shape, np.int8))
+    scale_name = _constant(graph, f"{name}_scale", scale.reshape(shape))
     node.input[1] = f"{name}_float"
-    made = helper.make_node(
-        "DequantizeLinear", [weight.input[0], scale_name, zero_name], [node.input[1]], name=name, axis=axis
-    )
+    made = [
+        helper.make_node("Cast", [weight.input[0]], [f"{name}_cast"], name=f"{name}_cast", to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}_cast", scale_name], [node.input[1]], name=name),
+    ]
     if len(node.input) > 2 and node.input[2] in tensors:
         bias = numpy_helper.to_array(tensors[node.input[2]])
         if bias.dtype == np.int32:
             node.input[2] = _constant(graph, f"{node.name}/bias_float", (bias * deq_scale).astype(np.float32))
-    return [made]
+    return made
 
 
 def _channel_axis(node: onnx.NodeProto, rank: int) -> int:
