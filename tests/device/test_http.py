@@ -175,6 +175,23 @@ def test_a_body_over_the_limit_is_refused_unread(url: str) -> None:
     assert answer.startswith(b"HTTP/1.1 413 ") and b"Connection: close" in answer
 
 
+def test_bodies_together_are_bounded_before_they_are_read(url: str, picture: bytes) -> None:
+    parts = urlsplit(url)
+    head = b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (60 << 20)
+    waiting = [socket.create_connection((parts.hostname, parts.port), timeout=20) for _ in range(3)]
+    for connection in waiting:
+        connection.sendall(head)
+    time.sleep(0.3)
+    assert talk(url, head).startswith(b"HTTP/1.1 503 ")
+    for connection in waiting:
+        connection.close()
+    deadline = time.monotonic() + 20
+    while ask(url + "/infer", picture, "image/png")[0] != 200:
+        assert time.monotonic() < deadline
+    head = head.replace(b"Host: x", b"Content-Type: application/json")
+    assert talk(url, head).startswith(b"HTTP/1.1 413 ")
+
+
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [

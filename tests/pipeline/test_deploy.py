@@ -300,17 +300,18 @@ install.main([sys.argv[1], "install"])
 """
 
 
+async def send(board: Board, bundle: Bundle) -> tuple[str, str]:
+    """Sends all of a bundle; gives the folder of the device programs and the interpreter."""
+    link = await board.link()
+    code = await _bring(link)
+    for digest in bundle.sizes:
+        await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
+    return code, link.python
+
+
 def killed_install(board: Board, bundle: Bundle, step: str, when: str) -> None:
     """Sends the bundle, then kills its installation before or after a step is in the journal."""
-
-    async def send() -> tuple[str, str]:
-        link = await board.link()
-        code = await _bring(link)
-        for digest in bundle.sizes:
-            await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
-        return code, link.python
-
-    code, python = asyncio.run(send())
+    code, python = asyncio.run(send(board, bundle))
     request = {"manifest": bundle.digest, "serve": {"source": None, "host": "127.0.0.1", "port": None}}
     done = subprocess.run(
         [python, "-c", KILLED, str(board.root), step, when],
@@ -362,6 +363,26 @@ def test_a_rollback_that_is_killed_is_finished_by_the_next_installation(board: B
     new = board.bundle(score=0.4)
     assert board.deploy(new).digest == new.digest
     board.assert_whole()
+
+
+@pytest.mark.slow
+def test_an_installer_killed_while_it_paused_the_service_does_not_leave_it_paused(board: Board) -> None:
+    one = board.deploy(board.bundle())
+    slow = board.bundle(GoalConfig(latency_p95_ms=5), delay_ms=8)
+    code, python = asyncio.run(send(board, slow))
+    request = {"manifest": slow.digest, "serve": {}}
+    installer = subprocess.Popen(
+        [python, "-m", "edgewright.device.install", str(board.root), "install"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": code},
+    )  # fmt: skip
+    assert installer.stdin is not None
+    installer.stdin.write(json.dumps(request).encode())
+    installer.stdin.close()
+    wait_for(lambda: json.loads(Path(board.layout.state).read_text())["phase"] == "paused")
+    installer.kill()
+    installer.wait()
+    wait_for(lambda: json.loads(Path(board.layout.state).read_text())["phase"] == "serving")
+    assert health(one.url)["release"] == one.digest
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="elsewhere: mounting a tmpfs needs root")

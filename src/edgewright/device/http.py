@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from edgewright.device.agent import Agent
 
 BODY_LIMIT = 64 << 20
+JSON_LIMIT = 8 << 20
+"""A number in JSON takes ten times its text in memory."""
+BODIES_LIMIT = 192 << 20
+"""Bytes of all bodies that are held at once: a board must not be filled by asking often."""
 CONNECTIONS = 64
 SILENCE_S = 15.0
 """A client that says nothing for this long is let go."""
@@ -64,7 +68,7 @@ class Server(ThreadingHTTPServer):
         self.draining = False
         self.busy = 0
         self._guard = threading.Lock()
-        self._open = 0
+        self._open = self._held = 0
 
     def process_request(self, request: Any, client_address: Any) -> None:
         request.setblocking(True)
@@ -82,6 +86,13 @@ class Server(ThreadingHTTPServer):
         finally:
             with self._guard:
                 self._open -= 1
+
+    def reserve(self, size: int) -> bool:
+        """Takes (or, negative, gives back) room for a body; False where there is none left."""
+        with self._guard:
+            fits = self._held + size <= BODIES_LIMIT
+            self._held += size if fits else 0
+        return fits
 
     def count_busy(self, change: int) -> None:
         with self._guard:
@@ -156,8 +167,17 @@ class Handler(BaseHTTPRequestHandler):
         }[parts_of.path]()
 
     def _infer(self) -> None:
+        length = self._length()
+        if not self.ours.reserve(length):
+            raise Refusal(503, "The service holds more requests than it has room for.", "Try again later.")
+        try:
+            self._infer_from(length)
+        finally:
+            self.ours.reserve(-length)
+
+    def _infer_from(self, length: int) -> None:
         start = time.perf_counter()
-        data = self._body()
+        data = self._body(length)
         sample = self._sample(data)
         decoded = time.perf_counter()
         try:
@@ -175,17 +195,25 @@ class Handler(BaseHTTPRequestHandler):
             found["simulated"] = True
         self._send_json(200, found)
 
-    def _body(self) -> bytes:
+    def _length(self) -> int:
+        """How long the body is going to be, from its head alone."""
         if self.headers.get("Transfer-Encoding"):
             raise Refusal(411, "The request has no Content-Length.", "Send the body in one piece.")
         text = self.headers.get("Content-Length", "")
         if not text.isascii() or not text.isdigit():
             raise Refusal(411 if not text else 400, "The request has no Content-Length.", "Say how long the body is.")
         length = int(text[:20])
-        if length > BODY_LIMIT:
-            raise Refusal(413, "The body is over %d MiB." % (BODY_LIMIT >> 20), "Send a smaller image or tensor.")
+        limit = JSON_LIMIT if self._kind() == "application/json" else BODY_LIMIT
+        if length > limit:
+            raise Refusal(413, "The body is over %d MiB." % (limit >> 20), "Send a smaller image, or .npy.")
         if length == 0:
             raise Refusal(400, "The body is empty.", "Send an image or a tensor.")
+        return length
+
+    def _kind(self) -> str:
+        return str(self.headers.get("Content-Type", "application/octet-stream")).split(";")[0].strip().lower()
+
+    def _body(self, length: int) -> bytes:
         data, deadline = bytearray(), time.monotonic() + BODY_S
         while len(data) < length:
             piece = self.rfile.read1(min(1 << 16, length - len(data)))
@@ -199,7 +227,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _sample(self, data: bytes) -> Any:
         """The decoded sample of a body; its type from Content-Type and, where that is silent, from its first bytes."""
-        kind = self.headers.get("Content-Type", "application/octet-stream").split(";")[0].strip().lower()
+        kind = self._kind()
         try:
             if kind in ("application/x-npy", "application/npy") or data.startswith(b"\x93NUMPY"):
                 return self._tensors({"": tensors.from_npy(data)})

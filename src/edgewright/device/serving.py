@@ -64,9 +64,11 @@ class Serving(object):
         return bool(same and health.get("ready"))
 
     def follow(self, timeout_s: float, paused: bool = False) -> str:
-        """Has the supervisor (started if need be) follow `current`. "" when that is done, else why not."""
+        """Has the supervisor (started if need be) follow `current`, or pause for as long as this process
+        lives. "" when that is done, else why not."""
         token = str(uuid.uuid4())
-        durable.write_json(self._layout.control, {"token": token, "paused": paused})
+        wish = {"token": token, "paused": paused, "by": processes.identity(os.getpid())}
+        durable.write_json(self._layout.control, wish)
         state = self.state()
         if processes.alive(state.get("supervisor")) and state.get("code") != CODE:
             self.stop()  # another version of this program: it may not know how we wish

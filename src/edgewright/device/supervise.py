@@ -45,6 +45,7 @@ class Supervisor(object):
         self.serving: Optional[Child] = None
         self.failures, self.not_before = 0, 0.0
         self.failed, self.was_ready = "", False
+        self.paused_by: Any = None
         self.token: Any = None  # of the last wish that was read; who wished waits for it in the state
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
@@ -56,6 +57,8 @@ class Supervisor(object):
         signal.signal(signal.SIGHUP, self._on_again)
         self.again = True
         while not self.stopping:
+            if self.paused_by is not None and not processes.alive(self.paused_by):
+                self.again = True  # whoever paused the service was killed before it could end the pause
             if self.again:
                 self.again, self.failures, self.failed, self.not_before = False, 0, "", 0.0
                 self.was_ready = False
@@ -86,7 +89,8 @@ class Supervisor(object):
         """Makes what `current` names the release that serves."""
         name = self.layout.linked(self.layout.current)
         control = durable.read_json(self.layout.control) or {}
-        self.token, paused = control.get("token"), bool(control.get("paused"))
+        self.token, paused = control.get("token"), bool(control.get("paused")) and processes.alive(control.get("by"))
+        self.paused_by = control.get("by") if paused else None
         if name is None or paused:
             self._end(self.serving)
             self.serving = None

@@ -51,12 +51,12 @@ async def deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link:
     """The bundle as the live release of the device. A live release that is the same (digest and serve
     settings) is left alone. RejectedRelease where the device does not fit (before a byte is sent) or the
     release fails there (the one before then serves as before); DeviceError where the device misbehaves."""
-    status = await _status(bundle, link)
+    status = await _status(link)
     settings = await _settings(serve, link)
     if _is_live(bundle, settings, status):
         current, health = status["current"], status["health"]
         return _release(target, link, {**current, **status, "number": current["number"], "pid": health["pid"]}, True)
-    refuse_unfit(bundle, status)
+    refuse_unfit(bundle, await _status(link, bundle))
     answer = await operate(link, "missing", {"sizes": bundle.sizes})
     wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
     sent = sum(bundle.sizes[digest] for digest in wanted)
@@ -70,7 +70,7 @@ async def deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link:
 
 async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:
     """What `deploy` would do. Changes nothing but for the installer itself, which is put on the device."""
-    status = await _status(bundle, link)
+    status = await _status(link, bundle)
     settings = await _settings(serve, link)
     if _is_live(bundle, settings, status):
         return DeployPlan(target.name, (f"Nothing: release {bundle.digest[:12]} serves already.",))
@@ -125,8 +125,9 @@ def _refuse_full(sent: int, status: Mapping[str, Any]) -> None:
         )
 
 
-async def _status(bundle: Bundle, link: Link) -> dict[str, Any]:
-    status = await operate(link, "status", {"runtimes": sorted(bundle.needs.runtimes)})
+async def _status(link: Link, bundle: Bundle | None = None) -> dict[str, Any]:
+    """The device as its installer sees it; with a bundle, also the runtimes that it needs (slower to find)."""
+    status = await operate(link, "status", {"runtimes": sorted(bundle.needs.runtimes) if bundle else []})
     expected = {"machine": str, "python": str, "memory": int, "disk_free": int, "runtimes": dict, "running": bool}
     if any(not isinstance(status.get(key), kind) for key, kind in expected.items()):
         raise DeviceError(f"The device {link.address} gives a status that makes no sense.", "Look at its installer.")

@@ -22,6 +22,8 @@ from edgewright.store.telemetry import Telemetry
 BINS_LIMIT = 1000
 PATIENCE = 3
 """Polls in a row that may find nobody before watching ends with an error: a release may be changing."""
+KEPT_S = 30 * 86400.0
+"""Readings older than this are dropped when watching begins; incidents stay."""
 READING = set(Reading.__dataclass_fields__)
 
 
@@ -38,6 +40,7 @@ async def watch(
     Ends after `for_s` (default `watch.for_s`; infinity goes on). Readings of a release other than the
     bundle's are stored and given, and judged by nobody. DeviceError when the service stays silent."""
     end = time.monotonic() + (config.for_s if for_s is None else for_s)
+    telemetry.prune(KEPT_S)
     detector, missed = _detector(bundle, config, telemetry, target)
     for incident in missed:
         yield incident
