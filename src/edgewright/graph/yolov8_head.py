@@ -85,9 +85,8 @@ def _levels(tail: Tail, values: Mapping[str, Array], classes: int) -> tuple[Leve
         if len(columns) != cells or columns[-1] - columns[0] + 1 != cells:
             raise NotThisHead(f"the columns of '{name}' are not together in the decoded output")
         part = "boxes" if moved[:4].any() else "classes"
-        if (part == "boxes" and (moved[4:].any() or head.shape[1] % 4)) or (
-            part == "classes" and head.shape[1] != classes
-        ):
+        fits = head.shape[1] % 4 == 0 and not moved[4:].any() if part == "boxes" else head.shape[1] == classes
+        if not fits:
             raise NotThisHead(f"'{name}' is neither a box head nor a class head")
         ends.setdefault(int(columns[0]), {})[part] = name
     levels = []
