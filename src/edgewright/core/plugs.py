@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -37,6 +38,17 @@ class Room(Generic[M]):
         if name in foreign:
             return foreign[name].load()  # type: ignore[attr-defined, no-any-return]
         raise ConfigError(f"There is no {self.noun} called '{name}'.", did_you_mean(name, self.names()))
+
+    def place(self, name: str) -> Path:
+        """The folder of a member's files, wherever it is installed; its `ondevice.py` lies there."""
+        own = self.folder / name
+        if (own / "__init__.py").is_file():
+            return own
+        foreign = self._foreign().get(name)
+        spec = importlib.util.find_spec(foreign.module) if foreign else None  # type: ignore[attr-defined]
+        if spec is None or not spec.origin:
+            raise ConfigError(f"There is no {self.noun} called '{name}'.", did_you_mean(name, self.names()))
+        return Path(spec.origin).parent
 
     def all(self) -> tuple[M, ...]:
         return tuple(self.get(name) for name in self.names())

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import edgewright
+from edgewright import targets, tasks
 from edgewright.core.recipe import ServiceSpec
 
 PACKAGE = Path(edgewright.__file__).parent
@@ -23,7 +24,7 @@ def assemble(service: ServiceSpec, folder: Path) -> None:
     shutil.copyfile(PACKAGE / "__init__.py", app / "edgewright" / "__init__.py")
     for source in sorted((PACKAGE / "device").glob("*.py")):
         shutil.copyfile(source, device / source.name)
-    shutil.copyfile(PACKAGE / "targets" / service.family / "ondevice.py", app / "engine.py")
-    shutil.copyfile(PACKAGE / "tasks" / service.task.kind / "ondevice.py", app / "task.py")
+    shutil.copyfile(targets.ROOM.place(service.family) / "ondevice.py", app / "engine.py")
+    shutil.copyfile(tasks.ROOM.place(service.task.kind) / "ondevice.py", app / "task.py")
     text = json.dumps(service.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
     (folder / "service.json").write_text(text + "\n", encoding="utf-8")

@@ -25,9 +25,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgewright.core.errors import DeviceError
+from edgewright.core.plugs import Room
 from edgewright.core.record import Record
 
 R = TypeVar("R", bound=Record)
+
+PLUG_ROOMS = ("sources", "tasks", "targets", "transports")
 
 
 def default_root() -> Path:
@@ -157,13 +160,21 @@ def _remembered(memo: sqlite3.Connection, path: Path) -> str:
 @cache
 def code_version(*rooms: str) -> str:
     """sha256 over the source of the named rooms ("graph", "targets/openvino", …) of this installation:
-    a stage whose code changed is run again, one whose code did not is not."""
-    package = Path(__file__).parent.parent
+    a stage whose code changed is run again, one whose code did not is not. A member of a plug room counts with
+    what its room shares, and wherever it is installed."""
     total = hashlib.sha256()
     for room in ("core", *rooms):
-        place = package / room
-        files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
-        for file in files:
-            if file.is_file():
-                total.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
+        for file in _sources(room):
+            total.update(f"{room}/{file.name}".encode() + b"\0" + file.read_bytes())
     return total.hexdigest()[:24]
+
+
+def _sources(room: str) -> list[Path]:
+    package = Path(__file__).parent.parent
+    place, shared = package / room, []
+    above, _, member = room.partition("/")
+    if member and above in PLUG_ROOMS:
+        place = Room[object](above, "member").place(member)
+        shared = sorted((package / above).glob("*.py"))
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return [*shared, *(file for file in files if file.is_file())]
