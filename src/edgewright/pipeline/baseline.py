@@ -30,8 +30,10 @@ class Baseline(Record):
 
 
 def baseline_family(loaded: Loaded) -> str:
+    """The torch program holds one shape: a model whose samples differ in length has ONNX Runtime for its base."""
     has_torch = importlib.util.find_spec("torch") is not None and "torch" in targets.names()
-    return "torch" if loaded.main.program is not None and has_torch else "onnxruntime"
+    one_shape = all(isinstance(n, int) for spec in loaded.main.inputs for n in spec.shape[1:])
+    return "torch" if loaded.main.program is not None and has_torch and one_shape else "onnxruntime"
 
 
 def baseline_recipe(loaded: Loaded) -> Recipe:

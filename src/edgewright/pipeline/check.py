@@ -5,7 +5,7 @@ is counted. Every measurement is stored as soon as it is made."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from edgewright.core.contracts import Link
 from edgewright.core.errors import DeviceError, InputError
 from edgewright.core.recipe import Artifact
 from edgewright.core.record import Record, digest_of
-from edgewright.core.task import Dataset
+from edgewright.core.task import Dataset, Score
 from edgewright.core.verdict import UNDECIDED, Measurement, MetricResult, Verdict
 from edgewright.pipeline import statistics
 from edgewright.pipeline.build import build
@@ -51,6 +51,8 @@ class Bench:
     baseline: Artifact
     link: Link
     progress: Progress
+    scores: dict[tuple[str, int], Score] = field(default_factory=dict)
+    """The baseline's scores by metric and number of samples: every candidate is paired with the same one."""
 
     @property
     def store(self) -> Store:
@@ -145,22 +147,28 @@ async def accuracy(bench: Bench, artifact: Artifact, allowed: Mapping[str, float
         predicted = await own.first(count, bench.progress)
         cut = truths(own.samples[:count], dataset)
         level = statistics.level_per_look(len(planned))
-        results = {name: _result(bench.loaded, cut, predicted, reference, name, level, number) for name in allowed}
+        results = {name: _result(bench, cut, predicted, reference, name, level, number) for name in allowed}
         if UNDECIDED not in {gate(result, allowed[name])[0] for name, result in results.items()}:
             break
     return bench.store.put("accuracy", key, _Metrics(results)).metrics
 
 
 def _result(
-    loaded: Loaded, cut: Dataset, predicted: list[Any], reference: list[Any], name: str, level: float, look: int
+    bench: Bench, cut: Dataset, predicted: list[Any], reference: list[Any], name: str, level: float, look: int
 ) -> MetricResult:
-    task = tasks.get(loaded.task.kind)
-    if cut.labelled:
-        own = task.score(cut, predicted, loaded.task, name)
-        base = task.score(cut, reference, loaded.task, name)
-    else:
-        own = task.agreement(cut, predicted, reference, loaded.task)
-        base = task.agreement(cut, reference, reference, loaded.task)
+    spec = bench.loaded.task
+    task = tasks.get(spec.kind)
+
+    def scored(predictions: list[Any]) -> Score:
+        if cut.labelled:
+            return task.score(cut, predictions, spec, name)
+        return task.agreement(cut, predictions, reference, spec)
+
+    place = (name, len(cut.samples))
+    if place not in bench.scores:
+        bench.scores[place] = scored(reference)
+    base = bench.scores[place]
+    own = base if predicted == reference else scored(predicted)
     estimate, drop = statistics.paired_drop(base, own, level=level)
     kind = "labels" if cut.labelled else "agreement"
     return MetricResult(name, estimate, kind, dict(own.others), drop, looks=look)
