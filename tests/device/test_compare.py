@@ -54,7 +54,10 @@ def test_classes(expected: list[list[float]], seen: list[list[float]], same: boo
         ({"a": [[1.0, 2.0], [3.0, 4.0]]}, {"a": [[1.0, 2.0], [3.0, 4.5]]}, False),
         ({"a": "text"}, {"a": "text"}, True),
         ({"a": "text"}, {"a": "test"}, False),
-        ({"a": 100}, {"a": 101}, True),
+        ({"a": 100}, {"a": 101}, False),
+        ({"mean": 0.001, "max": 2.0}, {"mean": -0.002, "max": 2.01}, True),
+        ({"mean": 0.001, "max": 2.0}, {"mean": 0.1, "max": 2.0}, False),
+        ({"shape": [1, 384]}, {"shape": [1, 385]}, False),
         ({"a": None}, {"a": 1.0}, False),
     ],
 )

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 import tiny
 from board import ask, health
+
+from edgewright.device import tensors
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,11 @@ def test_tensors_go_to_a_model_of_tensors_by_name_or_alone(tensor_url: str) -> N
     for kind, body in bodies.items():
         status, answer = ask(tensor_url + "/infer", body, kind)
         assert status == 200, answer
-        assert json.loads(answer)["predictions"][0]["box"] == [1, 1, 4, 3]
+        y = json.loads(answer)["outputs"]["y"]
+        assert (y["dtype"], y["shape"], y["data"][0][2:]) == ("float32", [1, 6], [1, 1, 4, 3])
+    request = urllib.request.Request(tensor_url + "/infer", npy(x), {"Accept": "application/x-npz"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert tensors.from_npz(answer.read())["y"][0, 2:].tolist() == [1, 1, 4, 3]
 
 
 def test_healthz_says_which_release_is_ready(url: str) -> None:

@@ -71,3 +71,11 @@ def test_the_single_input_needs_no_name() -> None:
 def test_what_does_not_fit_the_model_is_refused(arrays: dict[str, np.ndarray]) -> None:
     with pytest.raises(TensorError):
         tensors.fit(arrays, PORTS)
+
+
+def test_outputs_become_json_with_null_for_what_it_cannot_say() -> None:
+    found = tensors.to_json({"a": np.array([[1.5, np.nan, np.inf]], np.float32), "b": np.array([1, 2], np.int64)})
+    assert found["a"] == {"dtype": "float32", "shape": [1, 3], "data": [[1.5, None, None]]}
+    assert found["b"]["data"] == [1, 2]
+    with pytest.raises(TensorError, match="too large"):
+        tensors.to_json({"a": np.zeros(tensors.JSON_VALUES + 1)})

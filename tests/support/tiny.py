@@ -120,7 +120,8 @@ def service(folder: Path, images: bool = True, **model: Any) -> Path:
     spec = {
         "name": "tiny-fp32", "family": "tiny", "precision": "fp32", "batch": 1, "format": 1, "simulated": True,
         "task": {
-            "kind": "detection", "preprocess": [{"kind": "layout", "params": {"to": "NCHW"}}] if images else [],
+            "kind": "detection" if images else "tensors",
+            "preprocess": [{"kind": "layout", "params": {"to": "NCHW"}}] if images else [],
             "postprocess": [], "labels": ["cat", "dog"], "serve": {"confidence": 0.25}, "metric": {}, "notes": [],
         },
         "engines": {"main": {

@@ -1,13 +1,12 @@
 """Whether two predictions of the same sample say the same, as far as two processors can agree.
 
 Integer kernels differ between instruction sets in the last place of a sum, so equal bits are not
-asked: scores within 0.05, boxes overlapping by 0.9, numbers within 2 %.
+asked: scores within 0.05, boxes overlapping by 0.9, fractions within 2 % of their scale; whole numbers are exact.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, List, Sequence
+from typing import Any, Iterable, List, Sequence
 
 SCORE = 0.05
 OVERLAP = 0.9
@@ -60,16 +59,18 @@ def _classes(expected: Sequence[Sequence[float]], seen: Sequence[Sequence[float]
     return ""
 
 
-def _values(expected: Any, seen: Any, where: str) -> str:
+def _values(expected: Any, seen: Any, where: str, scale: float = 0.0) -> str:
     if isinstance(expected, dict) and isinstance(seen, dict):
         if set(expected) != set(seen):
             return "%s has other entries" % where
-        said = (_values(expected[key], seen[key], "%s.%s" % (where, key)) for key in sorted(expected))
+        # The numbers of one object describe one thing (an array's mean, extremes): they share a scale.
+        scale = _scale(expected.values())
+        said = (_values(expected[key], seen[key], "%s.%s" % (where, key), scale) for key in sorted(expected))
         return next((text for text in said if text), "")
     if isinstance(expected, list) and isinstance(seen, list):
         return _lists(expected, seen, where)
     if _number(expected) and _number(seen):
-        return "" if _near(float(expected), float(seen), abs(float(expected))) else _other(where, expected, seen)
+        return "" if _near(expected, seen, max(scale, abs(expected))) else _other(where, expected, seen)
     return "" if expected == seen else _other(where, expected, seen)
 
 
@@ -77,11 +78,11 @@ def _lists(expected: List[Any], seen: List[Any], where: str) -> str:
     if len(expected) != len(seen):
         return "%s has %d entries, not %d" % (where, len(seen), len(expected))
     # Within a vector what matters is its largest value: a small one carries the noise of the others.
-    scale = max((abs(float(v)) for v in expected if _number(v)), default=0.0)
+    scale = _scale(expected)
     for index, (left, right) in enumerate(zip(expected, seen)):
         place = "%s[%d]" % (where, index)
         if _number(left) and _number(right):
-            if not _near(float(left), float(right), scale):
+            if not _near(left, right, scale):
                 return _other(place, left, right)
         else:
             said = _values(left, right, place)
@@ -90,8 +91,15 @@ def _lists(expected: List[Any], seen: List[Any], where: str) -> str:
     return ""
 
 
-def _near(expected: float, seen: float, scale: float) -> bool:
-    return (math.isnan(expected) and math.isnan(seen)) or abs(expected - seen) <= NUMBER * scale + 1e-6
+def _near(expected: Any, seen: Any, scale: float) -> bool:
+    if isinstance(expected, int) and isinstance(seen, int):
+        return expected == seen  # a shape, a class, a token
+    both_nan = expected != expected and seen != seen
+    return bool(both_nan or abs(expected - seen) <= NUMBER * scale + 1e-6)
+
+
+def _scale(values: Iterable[Any]) -> float:
+    return max((abs(float(v)) for v in values if _number(v) and v == v), default=0.0)
 
 
 def _number(value: Any) -> bool:

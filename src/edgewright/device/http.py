@@ -180,8 +180,9 @@ class Handler(BaseHTTPRequestHandler):
         data = self._body(length)
         sample = self._sample(data)
         decoded = time.perf_counter()
+        raw = self.agent.kind not in ("detection", "classification")  # then the arrays are the prediction
         try:
-            answer = self.agent.inference.predict(sample)
+            answer = self.agent.inference.predict(sample, outputs=raw)
         except Busy:
             raise Refusal(503, "The service has more requests than it can answer.", "Try again later.") from None
         except (ServiceError, image.ImageError, tensors.TensorError) as error:
@@ -193,7 +194,18 @@ class Handler(BaseHTTPRequestHandler):
         found = {"predictions": predictions, "timing_ms": timing, "release": self.agent.release["digest"][:12]}
         if self.agent.spec.get("simulated"):
             found["simulated"] = True
+        if raw and "application/x-npz" in self.headers.get("Accept", ""):
+            self._send(200, tensors.to_npz(answer.outputs), "application/x-npz")
+            return
+        if raw:
+            found["outputs"] = self._as_json(answer.outputs)
         self._send_json(200, found)
+
+    def _as_json(self, arrays: Mapping[str, Any]) -> Dict[str, Any]:
+        try:
+            return tensors.to_json(arrays)
+        except tensors.TensorError as error:
+            raise Refusal(406, error.message, error.remedy) from None
 
     def _length(self) -> int:
         """How long the body is going to be, from its head alone."""

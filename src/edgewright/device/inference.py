@@ -10,6 +10,8 @@ import threading
 import time
 from typing import Any, Dict, NamedTuple
 
+import numpy as np
+
 from edgewright.device.meter import Meter
 from edgewright.device.service import PHASES, Service
 
@@ -28,6 +30,7 @@ class Answer(NamedTuple):
 
     prediction: Any
     timing_ms: Dict[str, float]
+    outputs: Dict[str, Any]  # the arrays by role, where they were asked for
 
 
 class Inference(object):
@@ -39,9 +42,10 @@ class Inference(object):
         self._turn = threading.Lock()
         self._places = threading.BoundedSemaphore(waiting + 1)
 
-    def predict(self, sample: Any, stateful: bool = False) -> Answer:
-        """The prediction of one decoded sample. Busy when overloaded; whatever the model raises is
-        counted and raised. Requests are unrelated, so a task's state is reset unless `stateful`."""
+    def predict(self, sample: Any, stateful: bool = False, outputs: bool = False) -> Answer:
+        """The prediction of one decoded sample, with the model's `outputs` if asked for. Busy when
+        overloaded; whatever the model raises is counted and raised. Requests are unrelated, so a task's
+        state is reset unless `stateful`."""
         asked = time.perf_counter()
         if not self._places.acquire(blocking=False):
             raise Busy()
@@ -50,25 +54,30 @@ class Inference(object):
                 raise Busy()
             try:
                 waited = time.perf_counter() - asked
-                return self._run(sample, waited, stateful)
+                return self._run(sample, waited, stateful, outputs)
             finally:
                 self._turn.release()
         finally:
             self._places.release()
 
-    def _run(self, sample: Any, waited: float, stateful: bool) -> Answer:
+    def _run(self, sample: Any, waited: float, stateful: bool, keep: bool) -> Answer:
         try:
             if not stateful:
                 self.session.reset()
-            predictions, phases = self.service.predict(self.session, [sample])
-            signals = self.session.signals(sample, predictions[0])
+            outputs, contexts, (start, prepared, computed) = self.service.infer(self.session, [sample])
+            prediction = self.session.finish(outputs[0], contexts[0])
+            done = time.perf_counter()
+            # Copied while it is our turn: an engine may use the same memory again.
+            kept = {role: np.array(array) for role, array in outputs[0].items()} if keep else {}
+            signals = self.session.signals(sample, prediction)
         except Exception:
             self._meter.failed()
             raise
-        self._meter.observe(sum(phases), signals)
+        self._meter.observe(done - start, signals)
+        phases = (prepared - start, computed - prepared, done - computed)
         timing = {"wait": 1000.0 * waited, "total": 1000.0 * (waited + sum(phases))}
         timing.update((name, 1000.0 * seconds) for name, seconds in zip(PHASES, phases))
-        return Answer(predictions[0], {name: round(value, 3) for name, value in timing.items()})
+        return Answer(prediction, {name: round(value, 3) for name, value in timing.items()}, kept)
 
     def warm(self, sample: Any) -> None:
         """One inference that is not counted, so that the first request is not the slow one."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ARRAY_LIMIT = 256 << 20
 """Bytes of all arrays of one request."""
 INPUTS_LIMIT = 256
+JSON_VALUES = 1 << 20
 
 
 class TensorError(ValueError):
@@ -90,6 +91,27 @@ def pixels(array: Array) -> Array:
     if array.shape[0] * array.shape[1] > 100_000_000:
         raise _bad("the image is over 100 megapixels")
     return np.ascontiguousarray(array)
+
+
+def to_npz(arrays: Mapping[str, Array]) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, **dict(arrays))  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def to_json(arrays: Mapping[str, Array]) -> Dict[str, Any]:
+    """{name: {"dtype", "shape", "data"}}, data as nested lists; what JSON cannot say (NaN, infinity) is null.
+    TensorError above JSON_VALUES values together."""
+    if sum(array.size for array in arrays.values()) > JSON_VALUES:
+        raise TensorError("The outputs are too large for JSON.", "Ask with the header Accept: application/x-npz.")
+    found = {}
+    for name, array in arrays.items():
+        said = array
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            said = array.astype(object)
+            said[~np.isfinite(array)] = None
+        found[name] = {"dtype": str(array.dtype), "shape": list(array.shape), "data": said.tolist()}
+    return found
 
 
 def _read_array(file: io.BytesIO, size: int) -> Array:
