@@ -66,7 +66,12 @@ void close_raw() {
     raw = nullptr;
 }
 
-// The kernel's name in our lowered network carries the original node's: "/model/conv", "/model/conv/h" …
+// OpenVINO names the product inside a convolution with a bias after the node: "/model/conv/WithoutBiases".
+std::string node_name(const std::string& kernel) {
+    const size_t at = kernel.rfind("/WithoutBiases");
+    return at == std::string::npos || at + 14 != kernel.size() ? kernel : kernel.substr(0, at);
+}
+
 const OpInfo* owner_of(const std::map<std::string, const OpInfo*>& ops, const std::string& name) {
     const auto found = ops.find(name);
     return found == ops.end() ? nullptr : found->second;
@@ -109,7 +114,7 @@ void profile_run(uint32_t model_id, size_t iteration, int stream_id, const OmFil
     for (const auto& entry : times) {
         if (entry.kind == "Reference" || entry.kind == "RoundHalf") continue;  // the emulation's own cost
         if (entry.microseconds <= 0) continue;
-        const OpInfo* const op = owner_of(ops, entry.name);
+        const OpInfo* const op = owner_of(ops, node_name(entry.name));
         // A reorder is what the device calls TransData, steps between float and INT8 are AscendQuant; other operators
         // that OpenVINO added keep its name for them.
         const bool quantises = entry.kind == "Subgraph" || entry.kind == "FakeQuantize";
@@ -118,7 +123,7 @@ void profile_run(uint32_t model_id, size_t iteration, int stream_id, const OmFil
                                  : quantises             ? "AscendQuant"
                                                          : entry.kind;
         std::fprintf(raw, "op\t%u\t%zu\t%d\t%u\t%s\t%s\t%.3f\t%.3f\t%s\t%s\t%s\t%s\t%s\n", model_id, iteration, stream_id,
-                     next_task++, entry.name.c_str(), type.c_str(), at, entry.microseconds,
+                     next_task++, node_name(entry.name).c_str(), type.c_str(), at, entry.microseconds,
                      op == nullptr ? "N/A" : op->input_shapes.c_str(), op == nullptr ? "N/A" : op->input_types.c_str(),
                      op == nullptr ? "N/A" : op->output_shapes.c_str(), op == nullptr ? "N/A" : op->output_types.c_str(),
                      entry.kernel.c_str());
