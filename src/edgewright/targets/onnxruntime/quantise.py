@@ -68,6 +68,7 @@ def dynamic(model: Any, keep_float: Sequence[str]) -> Any:
             before,
             after,
             op_types_to_quantize=["MatMul", "Gemm", "Attention"],
+            per_channel=True,
             nodes_to_exclude=list(keep_float),
             weight_type=tool.QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},

@@ -7,11 +7,13 @@ scale would spend half of its codes there (on a YOLOv5n the scores' error is 1.6
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edgewright.core.errors import ToolError
+from edgewright.core.errors import EdgewrightError, ToolError
 from edgewright.targets.calibration import Calibration, Feeds
 from edgewright.targets.openvino import libraries
 
@@ -26,33 +28,39 @@ def quantise(network: Any, calibration: Calibration, settings: Mapping[str, Any]
     `keep_float` names nodes that stay in float. ToolError where NNCF fails.
     """
     nncf = libraries.nncf()
-    data = nncf.Dataset(_Fed(calibration))
     transformer = settings.get("model_type") == "transformer"
-    try:
+    with _at_work("quantise"):
         return nncf.quantize(
             network,
-            data,
+            nncf.Dataset(_Fed(calibration)),
             preset=nncf.QuantizationPreset(str(settings.get("preset", "mixed"))),
             model_type=nncf.ModelType.TRANSFORMER if transformer else None,
             subset_size=len(calibration),
             fast_bias_correction=bool(settings.get("fast_bias_correction", True)),
             ignored_scope=_ignored(nncf, keep_float),
         )
-    except Exception as error:  # NNCF raises RuntimeError kinds of many modules
-        reason = " ".join(str(error).split())[:300]
-        raise ToolError(f"NNCF could not quantise this model: {reason}", "Use a float precision for it.") from error
 
 
 def compress(network: Any, keep_float: Sequence[str]) -> Any:
     """Weights of matrix products as INT8 without calibration; activations are quantised as they come, by the plugin."""
     nncf = libraries.nncf()
-    try:
+    with _at_work("compress"):
         return nncf.compress_weights(
             network, mode=nncf.CompressWeightsMode.INT8_ASYM, ignored_scope=_ignored(nncf, keep_float)
         )
-    except Exception as error:
+
+
+@contextlib.contextmanager
+def _at_work(verb: str) -> Iterator[None]:
+    """NNCF's progress bars kept off our standard output, its failures as ToolError."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except EdgewrightError:
+        raise
+    except Exception as error:  # NNCF raises RuntimeError kinds of many modules
         reason = " ".join(str(error).split())[:300]
-        raise ToolError(f"NNCF could not compress this model: {reason}", "Use a float precision for it.") from error
+        raise ToolError(f"NNCF could not {verb} this model: {reason}", "Use a float precision for it.") from error
 
 
 def counts(network: Any) -> dict[str, int]:
