@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgewright.core.config import GoalConfig
@@ -63,6 +64,18 @@ def test_int8_that_is_slower_is_never_chosen() -> None:
 def test_int8_within_the_noise_of_fp32_is_not_chosen() -> None:
     verdicts = [candidate("int8", 8.9, 1.31), candidate("fp32", 9, 1.3)]
     assert choose("t", verdicts, GoalConfig()).chosen == "fp32"
+
+
+def in_rounds(verdict: Verdict, rounds: list[float]) -> Verdict:
+    assert verdict.measurement is not None
+    return replace(verdict, measurement=replace(verdict.measurement, round_p50=tuple(rounds)))
+
+
+def test_a_gain_in_every_round_counts_though_the_machine_swayed_more_than_it() -> None:
+    swaying = [10.0, 30.0, 12.0, 45.0, 11.0, 25.0, 60.0, 10.0]
+    int8 = in_rounds(candidate("int8", 6, 2.0), [0.7 * ms for ms in swaying])
+    bf16 = in_rounds(candidate("bf16", 9, 1.9), swaying)
+    assert choose("t", [int8, bf16], GoalConfig()).chosen == "int8"
 
 
 def test_slower_int8_is_not_chosen_for_size_either() -> None:

@@ -43,6 +43,8 @@ class Measurement(Record):
     batch: int = 1
     rounds: int = 0
     simulated: bool = False
+    round_p50: tuple[float, ...] = ()
+    """The median of each round: two measurements of the same race are compared round by round."""
 
 
 @dataclass(frozen=True)

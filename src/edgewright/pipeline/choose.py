@@ -12,6 +12,7 @@ from dataclasses import replace
 from edgewright.core.config import GoalConfig
 from edgewright.core.verdict import FAIL, PASS, UNDECIDED, Decision, Estimate, Verdict
 from edgewright.pipeline.plan import rung
+from edgewright.pipeline.statistics import paired_ratio
 
 
 def choose(target: str, verdicts: Sequence[Verdict], goal: GoalConfig) -> Decision:
@@ -79,12 +80,24 @@ def _miss(verdict: Verdict, goal: GoalConfig) -> tuple[float, str]:
 def _pointless(verdict: Verdict, keeping: Sequence[Verdict], goal: GoalConfig) -> Verdict | None:
     """A more accurate candidate that is as fast: slower is never worth it; for a speed goal, not
     measurably faster is not worth it either."""
-    own = _speed(verdict)
-    bar = own.value if goal.optimise in ("size", "memory") else own.low
     for other in keeping:
-        if rung(other.recipe) > rung(verdict.recipe) and bar <= _speed(other).value:
+        if rung(other.recipe) <= rung(verdict.recipe):
+            continue
+        gain = gained(verdict, other)
+        if (gain.value if goal.optimise in ("size", "memory") else gain.low) <= 1.0:
             return other
     return None
+
+
+def gained(verdict: Verdict, other: Verdict) -> Estimate:
+    """How many times as fast as `other`: round by round where both ran in the same race, else by what
+    each gained on the baseline."""
+    own, its = verdict.measurement, other.measurement
+    assert own is not None and its is not None
+    if own.round_p50 and len(own.round_p50) == len(its.round_p50) and own.base == its.base:
+        return paired_ratio(its.round_p50, own.round_p50)
+    left, right = _speed(verdict), _speed(other)
+    return Estimate(left.value / right.value, left.low / right.value, left.high / right.value)
 
 
 def _rank(verdict: Verdict, goal: GoalConfig) -> tuple[float, ...]:
@@ -136,8 +149,8 @@ def _passed_over(verdict: Verdict, best: Verdict, keeping: Sequence[Verdict], go
     other = _pointless(verdict, keeping, goal)
     if other is not None:
         return f"{name} is passed over: it is not measurably faster than {other.recipe.name}, which is more accurate."
-    gained = _speed(best).value / max(_speed(verdict).value, 1e-9)
-    why = f"{best.recipe.name} is better for {goal.optimise} ({gained:.2f} times its speed)"
+    gain = gained(best, verdict)
+    why = f"{best.recipe.name} is better for {goal.optimise} ({gain.value:.2f} times its speed)"
     return f"{name} keeps the goal too, but {why}."
 
 

@@ -108,10 +108,10 @@ def _measurement(
     def percentile(q: float) -> Estimate:
         return statistics.over_rounds(laps.latencies, lambda pooled: float(np.percentile(pooled, q)))
 
+    own = [float(np.median(lap)) for lap in laps.latencies]
     speedup = None
     if base is not None:
-        medians = [[float(np.median(lap)) for lap in side.latencies] for side in (base, laps)]
-        speedup = statistics.paired_ratio(medians[0], medians[1])
+        speedup = statistics.paired_ratio([float(np.median(lap)) for lap in base.latencies], own)
     return Measurement(
         p50=percentile(50),
         p90=percentile(90),
@@ -128,4 +128,5 @@ def _measurement(
         batch=entrant.batch,
         rounds=len(laps.latencies),
         simulated=entrant.simulated,
+        round_p50=tuple(own),
     )
