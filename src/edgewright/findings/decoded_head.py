@@ -23,6 +23,8 @@ _DECODES = frozenset({"elementwise", "activation", "concat", "layout", "copy"})
 
 
 def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
+    if not any(kind_of(operator.type) == "convolution" for operator in profile.operators):
+        return  # a transformer's activations have the shape of a list of boxes
     found = [operator for operator in profile.operators if _decodes(operator)]
     share = share_of(found)
     if share < VISIBLE or not any(len(shape) == 3 for operator in found for shape in operator.outputs):

@@ -91,7 +91,7 @@ def open_project(
         )
     if target:
         config = _only(config, target)
-    return Project(config, base, store, _name(path.stem), notes)
+    return Project(config, base, store, _name(str(path)), notes)
 
 
 def _from_model(
@@ -169,4 +169,7 @@ def _packaged(text: str) -> Path:
 
 
 def _name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(text).stem).strip("-.") or "model"
+    """A run's name: the file's own, or its folder's where the file has the name that every project's has."""
+    path = Path(text).absolute()
+    text = path.parent.name if path.stem == "edgewright" else path.stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "model"
