@@ -193,16 +193,24 @@ def _split(whole: Dataset) -> tuple[Dataset, Dataset]:
     return part("calibration half", taken), part("validation half", {s.id for s in order[count:]})
 
 
+def data_base(project: Project) -> Path:
+    """Where relative paths of data start: the folder that `data.prepare` fills, or the configuration's."""
+    config = project.config.data
+    if not config.prepare:
+        return project.base
+    return project.path(config.folder) if config.folder else project.store.root / "data" / project.name
+
+
 def _prepare(project: Project, progress: Progress) -> Path:
     """Runs `data.prepare` once for its folder; returns where relative data paths start."""
     config = project.config.data
     if not config.prepare:
-        return project.base
+        return data_base(project)
     file, _, function = config.prepare.rpartition(":")
     script = project.path(file)
     if not file or not script.is_file():
         raise ConfigError(f"data.prepare names no file: {config.prepare}.", "Write it as `file.py:function`.")
-    folder = project.path(config.folder) if config.folder else project.store.root / "data" / project.name
+    folder = data_base(project)
     marker = folder / ".prepared"
     stamp = json.dumps([project.store.file_digest(script), function])
     if marker.is_file() and marker.read_text(encoding="utf-8") == stamp:

@@ -13,7 +13,7 @@ from edgewright.core.verdict import Decision
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.deploy import DeployPlan, Release, deploy, plan_deploy
 from edgewright.pipeline.golden import record_golden
-from edgewright.pipeline.load import Data
+from edgewright.pipeline.load import Data, data_base
 from edgewright.pipeline.pack import pack
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
@@ -40,7 +40,7 @@ async def seal(
 
 async def ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link, progress: Progress) -> Release:
     """The bundle live on the target's device, or RejectedRelease and the device as it was."""
-    progress.stage("deploy", f"{bundle.name} to {target.name}")
+    progress.stage("deploy", f"{project.name} ({bundle.precision}) to {target.name}")
     return await deploy(bundle, target, served(project), link)
 
 
@@ -50,9 +50,12 @@ async def plan_ship(project: Project, target: TargetConfig, bundle: Bundle, link
 
 
 def served(project: Project) -> ServeConfig:
-    """`serve:` with a folder or file made absolute; cameras and addresses stay as they are."""
+    """`serve:` with a folder or file made absolute (data made by `prepare` included); cameras and
+    addresses stay as they are."""
     serve = project.config.serve
     source = serve.source
-    if not source or re.match(r"(camera:\d+$|[a-z]+://|loop:)", source) or Path(source).is_absolute():
+    if not source or re.match(r"(camera:\d+$|[a-z]+://)", source):
         return serve
-    return serve.model_copy(update={"source": str(project.path(source))})
+    kind, path = ("loop:", source[5:]) if source.startswith("loop:") else ("", source)
+    base = data_base(project)
+    return serve.model_copy(update={"source": kind + str((base / Path(path).expanduser()).absolute())})
