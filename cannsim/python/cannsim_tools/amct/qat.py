@@ -16,6 +16,7 @@ def read_qat(model: onnx.ModelProto) -> list[Quantised]:
     graph = model.graph
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
+    folded = _folded_constants(graph, tensors)
     found = []
     for node in graph.node:
         if node.op_type not in QUANTISABLE or len(node.input) < 2:
@@ -25,13 +26,30 @@ def read_qat(model: onnx.ModelProto) -> list[Quantised]:
             continue
         if {activation.op_type, weight.op_type} != {"DequantizeLinear"}:
             continue
-        entry = _layer(node, activation, weight, tensors, makers)
+        entry = _layer(node, activation, weight, {**folded, **tensors}, makers)
         if entry is not None:
             found.append(entry)
     if not found:
         raise AmctError("the model has no layer with QuantizeLinear/DequantizeLinear on activation and weight")
-    _remove_pairs(graph)
+    _remove_pairs(graph, folded)
     return found
+
+
+def _folded_constants(graph: onnx.GraphProto, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The floats behind every DequantizeLinear of a constant: biases, and weights of layers that stay in fp16."""
+    folded = {}
+    for node in graph.node:
+        if node.op_type != "DequantizeLinear" or node.input[0] not in tensors:
+            continue
+        values, scale = tensors[node.input[0]], tensors[node.input[1]]
+        zero = tensors[node.input[2]] if len(node.input) > 2 else np.zeros(1, values.dtype)
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+        shape = [1] * values.ndim
+        if scale.size > 1:
+            shape[axis] = scale.size
+        plain = (values.astype(np.float32) - zero.astype(np.float32).reshape(shape if zero.size > 1 else -1))
+        folded[node.output[0]] = (plain * scale.reshape(shape if scale.size > 1 else -1)).astype(np.float32).reshape(values.shape)
+    return folded
 
 
 def _layer(
@@ -66,19 +84,20 @@ def _layer(
     return Quantised(layer, float(scale.reshape(-1)[0]), offset, values, scale_w)
 
 
-def _remove_pairs(graph: onnx.GraphProto) -> None:
+def _remove_pairs(graph: onnx.GraphProto, folded: dict[str, np.ndarray]) -> None:
     """Consumers read what stood before each pair; quantisation of layers that stay in fp16 is dropped."""
     makers = {output: node for node in graph.node for output in node.output}
     instead: dict[str, str] = {}
     for node in graph.node:
-        if node.op_type == "DequantizeLinear":
-            source = makers.get(node.input[0])
-            if source is not None and source.op_type == "QuantizeLinear":
-                instead[node.output[0]] = source.input[0]
-    for node in graph.node:
-        if node.op_type not in ("QuantizeLinear",):
-            node.input[:] = [instead.get(name, name) for name in node.input]
-    kept = [node for node in graph.node if not (node.op_type == "QuantizeLinear" or node.output[0] in instead)]
-    kept = [node for node in kept if node.op_type != "DequantizeLinear"]
+        source = makers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if source is not None and source.op_type == "QuantizeLinear":
+            instead[node.output[0]] = source.input[0]
+    ends = {instead[value.name]: value.name for value in graph.output if value.name in instead}
+    kept = [node for node in graph.node if node.op_type not in ("QuantizeLinear", "DequantizeLinear")]
+    for node in kept:
+        node.input[:] = [ends.get(name, name) for name in (instead.get(name, name) for name in node.input)]
+        node.output[:] = [ends.get(name, name) for name in node.output]
     del graph.node[:]
     graph.node.extend(kept)
+    used = {name for node in kept for name in node.input}
+    graph.initializer.extend(numpy_helper.from_array(folded[name], name) for name in sorted(used & set(folded)))
