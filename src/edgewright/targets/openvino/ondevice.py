@@ -200,6 +200,9 @@ def _facts(node: Any) -> Dict[str, str]:
 
 def _operator(node: Any, facts: Mapping[str, str], micros: float) -> Dict[str, Any]:
     precision = facts.get("runtimePrecision", "")
+    made = facts.get("outputPrecisions", "").split(",")[0]
+    if facts["layerType"] in ("Subgraph", "Eltwise") and precision in ("u8", "i8") and made in ("f32", "bf16", "f16"):
+        precision = made  # it reads integers, and computes in what it makes
     return {
         "name": node.get_friendly_name(),
         "type": facts["layerType"],
