@@ -38,7 +38,7 @@ def no_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch.export takes seconds, and only some tests are about it."""
     import edgewright.sources.torch.source as source
 
-    monkeypatch.setattr(source, "save_program", lambda *_: None)
+    monkeypatch.setattr(source, "save_program", lambda *_, **__: None)
 
 
 def test_a_factory_becomes_a_checked_graph_and_a_program(tmp_path: Path) -> None:
@@ -188,3 +188,11 @@ def test_weights_alone_are_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refusal:
         load(tmp_path / "w.safetensors")
     assert "module:factory" in refusal.value.remedy
+
+
+def test_the_program_takes_every_length_that_the_factory_leaves_open(tmp_path: Path) -> None:
+    loaded = load(f"{NETS}:text")
+    program = torch.export.load(str(write(loaded, tmp_path).program)).module()
+    ids, mask = torch.arange(30).view(1, 30), torch.ones(1, 30, dtype=torch.int64)
+    wanted = loaded.content.opened.module(ids, mask).values()
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(program(ids, mask), wanted, strict=True))

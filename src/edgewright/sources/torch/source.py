@@ -205,7 +205,8 @@ def _program(content: _Content, folder: Path, notes: list[str]) -> Path | None:
         folder.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copyfile(content.opened.exported, folder / "model.pt2"))
     try:
-        return save_program(content.module, list(content.inputs.values()), folder)
+        axes = [tuple(content.opened.dynamic.get(name, {})) for name in content.inputs]
+        return save_program(content.module, list(content.inputs.values()), folder, open_axes=axes)
     except Exception as error:  # torch.export raises errors of many kinds for what it cannot capture
         notes.append(f"There is no PyTorch baseline: torch.export cannot capture this model ({type(error).__name__}).")
         return None
