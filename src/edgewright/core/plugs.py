@@ -31,12 +31,11 @@ class Room(Generic[M]):
 
     def get(self, name: str) -> M:
         """The member of that name; ConfigError with a "did you mean" where there is none."""
-        foreign = self._foreign()
         if (self.folder / name / "__init__.py").is_file() and name.isidentifier():
             module = importlib.import_module(f"edgewright.{self.name}.{name}")
             return module.MEMBER  # type: ignore[no-any-return]
-        if name in foreign:
-            return foreign[name].load()  # type: ignore[attr-defined, no-any-return]
+        if foreign := self._foreign().get(name):  # looked for last: it takes long
+            return foreign.load()  # type: ignore[attr-defined, no-any-return]
         raise ConfigError(f"There is no {self.noun} called '{name}'.", did_you_mean(name, self.names()))
 
     def place(self, name: str) -> Path:

@@ -36,10 +36,11 @@ def build(project: Project, loaded: Loaded, data: Data, recipe: Recipe, progress
     built = store.get("build", built_key, _Built)
     if built is None or not store.folder("build", built_key).is_dir():
         built = _build(project, loaded, recipe, calibration, built_key)
-    key = digest_of(built_key, recipe)
+    # Without the prediction and the reason, which change with what was measured before: the files do not.
+    key = digest_of(built_key, recipe.name, recipe.runtime)
     artifact = store.get("artifact", key, Artifact)
     if artifact and (store.folder("artifact", key) / "service.json").is_file():
-        return artifact
+        return replace(artifact, recipe=recipe, folder=store.folder("artifact", key))
     service = with_runtime(built.service, recipe)
     source = store.folder("build", built_key)
     with store.making("artifact", key) as folder:

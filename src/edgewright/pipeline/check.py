@@ -176,7 +176,7 @@ def _result(
 
 async def side_by_side(bench: Bench, artifacts: Sequence[Artifact], rounds: int) -> Mapping[str, Measurement]:
     """The baseline and the candidates in alternating rounds on the device, by their recipes' names."""
-    key = bench.race_key(bench.baseline.files, [artifact.files for artifact in artifacts], rounds)
+    key = bench.race_key(bench.baseline.files, [(a.recipe.name, a.files) for a in artifacts], rounds)
     stored = bench.store.get("race", key, _Race)
     if stored is None:
         entrants = [await _entrant(bench, a.recipe.name, a) for a in (bench.baseline, *artifacts)]
