@@ -82,7 +82,7 @@ class Engine:
         """{input name: array} -> {output name: array}; floats as float32, C-contiguous."""
         for name, value in feeds.items():
             i = self._index[name]
-            value = np.ascontiguousarray(value, dtype=self._dtypes[i])
+            value = np.require(value, dtype=self._dtypes[i], requirements=("C", "W"))  # shared memory must be writeable
             bound = self._bound[i]
             if bound is None or bound.ctypes.data != value.ctypes.data or bound.shape != value.shape:
                 self._request.set_input_tensor(i, self._tensor(value, shared_memory=True))
