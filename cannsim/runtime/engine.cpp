@@ -1,5 +1,7 @@
 #include "engine.hpp"
 
+#include <dlfcn.h>
+
 #include <cstdlib>
 #include <map>
 #include <openvino/op/convert.hpp>
@@ -30,6 +32,8 @@ ov::element::Type element_of(aclDataType type) {
 }
 
 ov::Core& core() {
+    // OpenVINO's threading library opens a part of itself in a way that AddressSanitizer forbids, unless told of it.
+    if (dlsym(RTLD_DEFAULT, "__asan_init") != nullptr) setenv("TBB_ENABLE_SANITIZERS", "1", 0);
     static ov::Core shared;
     return shared;
 }
