@@ -23,8 +23,20 @@ from edgewright.pipeline.stop import stop
 from edgewright.store.cache import Store
 
 PROGRAM = """
-from edgewright.pipeline import race
-race.race.__kwdefaults__.update(rounds=4, seconds=0.1)
+import os, sys
+
+def noted(event, arguments):
+    if event == "subprocess.Popen":
+        with open(os.environ["EDGEWRIGHT_HOME"] + ".started", "a") as file:
+            print(*arguments[1], file=file)
+
+sys.addaudithook(noted)
+
+if "run" in sys.argv:
+    from edgewright.pipeline import check, race
+    race.race.__kwdefaults__["seconds"] = 0.1
+    check.ROUNDS = 4
+
 from edgewright.cli import main
 main()
 """
@@ -102,6 +114,13 @@ class Work:
     def run(self, *words: str) -> Ended:
         """`edgewright run` to its end."""
         return self.do("run", str(self.what), "--json", *words)
+
+    def started(self) -> list[str]:
+        """Command lines of the programs started since this was asked last."""
+        place = Path(f"{self.home}.started")
+        lines = place.read_text().splitlines() if place.is_file() else []
+        place.unlink(missing_ok=True)
+        return lines
 
     def records(self, *stages: str) -> dict[str, tuple[int, str]]:
         """Every stored record of these stages (or of all) with its time of change and its digest."""
