@@ -78,6 +78,7 @@ class Work:
         self.folder, self.home = folder, folder / "home"
         self.what = folder / "planted.yaml"
         self.env: dict[str, str] = {}
+        self.python = sys.executable
         folder.mkdir(parents=True, exist_ok=True)
         if facts is not None:
             shutil.copytree(facts, self.home / "cache" / "probe")
@@ -96,7 +97,7 @@ class Work:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """`edgewright WORDS…`, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *words], cwd=self.folder, text=True, start_new_session=True,
+            [self.python, "-c", PROGRAM, *words], cwd=self.folder, text=True, start_new_session=True,
             env={**os.environ, "EDGEWRIGHT_HOME": str(self.home), **self.env},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
