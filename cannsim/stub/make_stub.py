@@ -24,7 +24,7 @@ def main() -> None:
         text = re.sub(r"/\*.*?\*/", "", (folder / "acl" / header).read_text(), flags=re.S)
         for kind, name, parameters in DECLARATION.findall(text):
             kind = " ".join(kind.split())
-            answer = "return (%s)0;" % kind if kind in ("aclFormat", "aclDataType") else body(kind)
+            answer = f"return ({kind})0;" if kind in ("aclFormat", "aclDataType") else body(kind)
             lines.append(f"{kind} {name}({' '.join(parameters.split())}) {{ {answer} }}")
     target.write_text("\n".join(lines) + "\n")
 

@@ -1,4 +1,4 @@
-"""Every family of calls, exercised by a program compiled as C and as C++, warning-free, in both layouts and run modes."""
+"""Every family of calls, in a program compiled as C and as C++, warning-free, in both layouts and run modes."""
 
 from __future__ import annotations
 

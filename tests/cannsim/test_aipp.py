@@ -93,7 +93,9 @@ def test_aipp_gives_what_the_formula_gives(atc, run_om, identity_model, tmp_path
     got = run_om(tmp_path / "m.om", raw.tobytes()).reshape(2, channels, 10, 14)
     extra = {"mean": (3, 5, 7, 9), "low": [0.3 + i for i in range(4)], "var": [1 / (50.0 + i) for i in range(4)]}
     for at in range(2):
-        np.testing.assert_array_equal(got[at], reference(raw[at], fmt, 10, 14, **{**wanted, **extra, "channels": channels}))
+        np.testing.assert_array_equal(
+            got[at], reference(raw[at], fmt, 10, 14, **{**wanted, **extra, "channels": channels})
+        )
 
 
 def test_crop_then_padding(atc, run_om, identity_model, tmp_path):

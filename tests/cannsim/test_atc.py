@@ -34,7 +34,16 @@ def test_success_has_the_vendors_first_and_last_line_and_side_files(atc, model, 
 
 def test_spaces_and_unambiguous_prefixes_are_taken(toolkit, model, tmp_path):
     done = toolkit.run(
-        "atc", "--model", model, "--frame", "5", "-output", "m", "--soc-version=Ascend310B4", "--log=error", cwd=tmp_path
+        "atc",
+        "--model",
+        model,
+        "--frame",
+        "5",
+        "-output",
+        "m",
+        "--soc-version=Ascend310B4",
+        "--log=error",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -120,7 +129,9 @@ def test_cann_9_prints_the_newer_error_block(atc, model):
     done = atc(model, "m", "--precision_mode=allow_fp32_to_int8", layout=9)
     head = "[PID: "
     assert head in done.stdout
-    assert "Invalid_Argument(E10001): Value allow_fp32_to_int8 for parameter --precision_mode is invalid." in done.stdout
+    assert (
+        "Invalid_Argument(E10001): Value allow_fp32_to_int8 for parameter --precision_mode is invalid." in done.stdout
+    )
 
 
 def test_opset_limits_follow_the_emulated_version(atc, small_model, tmp_path):

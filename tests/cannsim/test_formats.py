@@ -57,7 +57,7 @@ def test_arbitrary_bytes_are_no_om(tmp_path, data):
         read_om(tmp_path / "m.om")
 
 
-@given(st.text(alphabet='aipp_{}<>:;,[]"\' \n#01.', max_size=200))
+@given(st.text(alphabet="aipp_{}<>:;,[]\"' \n#01.", max_size=200))
 def test_any_text_is_parsed_or_refused(text):
     from cannsim_tools.prototxt import ProtoTextError, parse
 

@@ -15,7 +15,16 @@ CANNSIM = Path(__file__).resolve().parent.parent.parent / "cannsim"
 def test_headers_are_valid_c_and_cpp_without_warnings():
     source = '#include "acl/acl.h"\n#include "acl/acl_prof.h"\nint main(void) { return ACL_SUCCESS; }\n'
     for compiler in (["gcc", "-xc", "-std=c99"], ["g++", "-xc++", "-std=c++17"]):
-        command = [*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", f"-I{CANNSIM / 'include'}", "-"]
+        command = [
+            *compiler,
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-fsyntax-only",
+            f"-I{CANNSIM / 'include'}",
+            "-",
+        ]
         try:
             done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         except FileNotFoundError:

@@ -66,7 +66,9 @@ def test_temperature_and_use_follow_the_load(toolkit, tmp_path):
 def test_details_are_in_the_vendors_line_format(toolkit, tmp_path):
     text = toolkit.run("npu-smi", "info", "-t", "usages", "-i", "0", cwd=tmp_path).stdout
     assert "\tMemory Capacity(MB)            : 3513\n" in text
-    assert toolkit.run("npu-smi", "info", "-l", cwd=tmp_path).stdout.startswith("\tTotal Count                    : 1\n")
+    assert toolkit.run("npu-smi", "info", "-l", cwd=tmp_path).stdout.startswith(
+        "\tTotal Count                    : 1\n"
+    )
     assert "310B4" in toolkit.run("npu-smi", "info", "-m", cwd=tmp_path).stdout
     assert toolkit.run("npu-smi", "info", "-t", "nothing", "-i", "0", cwd=tmp_path).returncode == 1
     assert toolkit.run("npu-smi", "info", "-t", "temp", "-i", "7", cwd=tmp_path).returncode == 1

@@ -198,7 +198,9 @@ def test_a_model_trained_with_quantisation_is_converted_with_its_own_scales(tool
 
     class Reader(CalibrationDataReader):
         def __init__(self):
-            self.left = [{"x": np.fromfile(path, np.float32).reshape(1, 3, 32, 32)} for path in (tmp_path / "calib").iterdir()]
+            self.left = [
+                {"x": np.fromfile(path, np.float32).reshape(1, 3, 32, 32)} for path in (tmp_path / "calib").iterdir()
+            ]
 
         def get_next(self):
             return self.left.pop() if self.left else None

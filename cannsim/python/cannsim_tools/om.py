@@ -1,15 +1,14 @@
-"""The stand-in's .om: header, manifest of lines, lowered network. Read by runtime/om_file.cpp, which has the same layout.
+"""The stand-in's .om: header, manifest of lines, lowered network. runtime/om_file.cpp reads the same layout.
 
-    8 bytes  "CNSIMOM\\0"
-    4        format version (1)
-    4        CRC-32 of everything after the header
-    8        bytes of the manifest
-    8        bytes of the network (an ONNX model)
+8 bytes  "CNSIMOM\\0"
+4        format version (1)
+4        CRC-32 of everything after the header
+8        bytes of the manifest
+8        bytes of the network (an ONNX model)
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -60,7 +59,7 @@ def write_om(path: Path, manifest: Manifest, network: bytes) -> None:
     header = HEADER.pack(MAGIC, VERSION, zlib.crc32(body), len(description), len(network))
     part = path.with_name(path.name + ".part")
     part.write_bytes(header + body)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_om(path: Path) -> tuple[Manifest, bytes]:

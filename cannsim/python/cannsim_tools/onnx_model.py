@@ -103,5 +103,3 @@ def static_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
     shapes = {value.name: dims_of(value) for value in values if value.type.tensor_type.HasField("shape")}
     shapes.update((tensor.name, list(tensor.dims)) for tensor in model.graph.initializer)
     return shapes
-
-

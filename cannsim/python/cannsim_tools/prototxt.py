@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-TOKEN = re.compile(r"""\s*(?:(\#[^\n]*)|("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|([{}<>:;,\[\]])|([^\s{}<>:;,\[\]"'#]+))""")
+TOKEN = re.compile(
+    r"""\s*(?:(\#[^\n]*)|("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|([{}<>:;,\[\]])|([^\s{}<>:;,\[\]"'#]+))"""
+)
 LARGEST = 1 << 20
 
 Block = dict[str, list[Any]]  # every field is a list: the format allows each to repeat

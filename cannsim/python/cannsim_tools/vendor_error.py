@@ -1,4 +1,4 @@
-"""The vendor's error codes: titles and message templates of the codes the stand-in can raise, and how a block is printed.
+"""The vendor's error codes: titles and templates of those the stand-in can raise, and how a block is printed.
 
 Templates as in the published table of CANN 8.1; 9.x prints them without the brackets round values.
 """
@@ -6,7 +6,7 @@ Templates as in the published table of CANN 8.1; 9.x prints them without the bra
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from .installation import installation
 
@@ -43,19 +43,22 @@ TEMPLATES = {
     ),
     "E10016": (
         "Invalid Node Name",
-        "Opname [{0}] specified in [--{1}] is not found in the model, confirm whether this node name exists, or node is "
-        "not split with the specified delimiter ';'",
+        "Opname [{0}] specified in [--{1}] is not found in the model, confirm whether this node name exists, or node "
+        "is not split with the specified delimiter ';'",
     ),
     "E10018": (
         "Invalid Dynamic Shape Argument",
-        "Value [{0}] for shape [{1}] is invalid. When [--dynamic_batch_size] is included, only batch size N can be -1 in "
-        "[--input_shape].",
+        "Value [{0}] for shape [{1}] is invalid. When [--dynamic_batch_size] is included, only batch size N can be -1 "
+        "in [--input_shape].",
     ),
     "E10019": (
         "Invalid --input_shape Argument",
         "When [--dynamic_image_size] is included, only the height and width axes can be -1 in [--input_shape].",
     ),
-    "E10020": ("Invalid --dynamic_image_size Argument", "Value [{0}] for parameter [--dynamic_image_size] is invalid. "),
+    "E10020": (
+        "Invalid --dynamic_image_size Argument",
+        "Value [{0}] for parameter [--dynamic_image_size] is invalid. ",
+    ),
     "E10021": ("Invalid Argument", "Path for parameter [--{0}] is too long. Keep the length within {1}"),
     "E10022": ("Invalid Argument", "Path [{0}] for parameter [--{1}] does not include the file name."),
     "E10031": (
@@ -69,8 +72,8 @@ TEMPLATES = {
     ),
     "E10035": (
         "Invalid Dynamic Shape Argument",
-        "[--dynamic_batch_size], [--dynamic_image_size], or [--dynamic_dims] has [{0}] profiles, which is less than the "
-        "minimum ([{1}]).",
+        "[--dynamic_batch_size], [--dynamic_image_size], or [--dynamic_dims] has [{0}] profiles, which is less than "
+        "the minimum ([{1}]).",
     ),
     "E10036": (
         "Invalid Dynamic Shape Argument",
@@ -100,8 +103,8 @@ TEMPLATES = {
     ),
     "E10046": (
         "Invalid Dynamic Shape Argument",
-        "The total number of -1 axes in the [--input_shape] argument is greater than the dimension count per profile in "
-        "[--dynamic_dims].",
+        "The total number of -1 axes in the [--input_shape] argument is greater than the dimension count per profile "
+        "in [--dynamic_dims].",
     ),
     "E10047": ("Invalid Argument", "[--{0}] and [--{1}] are mutually exclusive."),
     "E10049": (
@@ -163,7 +166,7 @@ class VendorError(Exception):
         """The error as the tool prints it: with process and time since 9.x, code first before."""
         lines = [f"{self.code}: {self}"]
         if installation().major >= 9:
-            now = datetime.now(timezone.utc)
+            now = datetime.now(UTC)
             stamp = now.strftime("%Y-%m-%d-%H:%M:%S.") + f"{now.microsecond // 1000:03d}.{now.microsecond % 1000:03d}"
             lines = [f"[PID: {os.getpid()}] {stamp} {self.title.replace(' ', '_')}({self.code}): {self}"]
         if self.advice:

@@ -61,17 +61,12 @@ def _quantise(
     key = (node.input[0], entry.scale_d, entry.offset_d)
     if key not in quants:
         quants[key] = f"{node.name}.quant_out"
-        made.append(
-            helper.make_node(
-                "AscendQuant", [node.input[0]], [quants[key]], name=f"{node.name}.quant", domain=QUANT_DOMAIN,
-                quant_bit=8, scale=1.0 / entry.scale_d, offset=entry.offset_d,
-            )
-        )  # fmt: skip
+        scale, offset = 1.0 / entry.scale_d, entry.offset_d
+        name = f"{node.name}.quant"
+        made.append(_node("AscendQuant", [node.input[0]], quants[key], name, quant_bit=8, scale=scale, offset=offset))
     weight, converted = f"{node.name}.weight_int8", f"{node.name}.weight_out"
     graph.initializer.append(numpy_helper.from_array(entry.weight, weight))
-    made.append(
-        helper.make_node("AscendWeightQuant", [weight], [converted], name=f"{node.name}.weight_quant", domain=QUANT_DOMAIN, offset=0)
-    )  # fmt: skip
+    made.append(_node("AscendWeightQuant", [weight], converted, f"{node.name}.weight_quant", offset=0))
     deq = (np.float32(entry.scale_d) * entry.scale_w).astype(np.float32)
     deq_name = f"{node.name}.deq_scale"
     graph.initializer.append(numpy_helper.from_array(deq.view(np.uint32).astype(np.uint64), deq_name))
@@ -87,10 +82,12 @@ def _quantise(
     inner.input[:] = inputs
     inner.output[:] = [f"{node.name}.sums"]
     made.append(inner)
-    made.append(
-        helper.make_node("AscendDequant", [inner.output[0], deq_name], [node.output[0]], name=f"{node.name}.dequant", domain=QUANT_DOMAIN)
-    )  # fmt: skip
+    made.append(_node("AscendDequant", [inner.output[0], deq_name], node.output[0], f"{node.name}.dequant"))
     return made
+
+
+def _node(kind: str, inputs: list[str], output: str, name: str, **attributes: float) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs, [output], name=name, domain=QUANT_DOMAIN, **attributes)
 
 
 def save(model: onnx.ModelProto, layers: list[Quantised], prefix: str) -> list[Path]:

@@ -21,7 +21,14 @@ from .observe import choose_scale, observe
 from .qat import read_qat
 
 NEWEST_OPSET = 11  # of AMCT ONNX 8.0; what 9.0 takes is not known
-TYPES = {"float32": np.float32, "float16": np.float16, "int32": np.int32, "int64": np.int64, "uint8": np.uint8, "int8": np.int8}
+TYPES = {
+    "float32": np.float32,
+    "float16": np.float16,
+    "int32": np.int32,
+    "int64": np.int64,
+    "uint8": np.uint8,
+    "int8": np.int8,
+}
 
 
 def parser() -> argparse.ArgumentParser:

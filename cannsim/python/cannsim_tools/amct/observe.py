@@ -31,7 +31,9 @@ class Observed:
         self.sample.append(flat.astype(np.float32))
 
 
-def observe(model: onnx.ModelProto, tensors: list[str], batches: Iterator[dict[str, np.ndarray]]) -> dict[str, Observed]:
+def observe(
+    model: onnx.ModelProto, tensors: list[str], batches: Iterator[dict[str, np.ndarray]]
+) -> dict[str, Observed]:
     """Statistics by tensor name over all batches, from ONNX Runtime in float."""
     import onnxruntime as ort
 
@@ -60,8 +62,16 @@ def choose_scale(seen: Observed, settings: LayerSettings, with_offset: bool) -> 
     search_range_end; the loss is that of quantising and back.
     """
     values = np.concatenate(seen.sample)
-    high = min(seen.high, float(np.quantile(values, settings.max_percentile))) if settings.max_percentile < 1 else seen.high
-    low = max(seen.low, float(np.quantile(values, 1 - settings.min_percentile))) if settings.min_percentile < 1 else seen.low
+    high = (
+        min(seen.high, float(np.quantile(values, settings.max_percentile)))
+        if settings.max_percentile < 1
+        else seen.high
+    )
+    low = (
+        max(seen.low, float(np.quantile(values, 1 - settings.min_percentile)))
+        if settings.min_percentile < 1
+        else seen.low
+    )
     if settings.max_percentile >= 0.9999:  # finer than the sample can resolve: the extremes decide
         high, low = seen.high, seen.low
     high, low = max(high, 0.0), min(low, 0.0)

@@ -47,8 +47,10 @@ def _folded_constants(graph: onnx.GraphProto, tensors: dict[str, np.ndarray]) ->
         shape = [1] * values.ndim
         if scale.size > 1:
             shape[axis] = scale.size
-        plain = (values.astype(np.float32) - zero.astype(np.float32).reshape(shape if zero.size > 1 else -1))
-        folded[node.output[0]] = (plain * scale.reshape(shape if scale.size > 1 else -1)).astype(np.float32).reshape(values.shape)
+        plain = values.astype(np.float32) - zero.astype(np.float32).reshape(shape if zero.size > 1 else -1)
+        folded[node.output[0]] = (
+            (plain * scale.reshape(shape if scale.size > 1 else -1)).astype(np.float32).reshape(values.shape)
+        )
     return folded
 
 

@@ -154,12 +154,15 @@ def _select_outputs(model: onnx.ModelProto, out_nodes: str) -> list[str]:
             names.append(f"{node.name if node else output.name}:{at}:{output.name}")
         return names
     types = element_types(model)
+    # A quantised layer's own output is sums in int32; what is meant is the layer's result.
+    dequantised = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "AscendDequant"}
     chosen = []
     for part in filter(None, out_nodes.split(";")):
         name, _, index = part.rpartition(":")
         if name not in nodes or not index.isdigit() or int(index) >= len(nodes[name].output):
             raise VendorError("E11017", part)
-        chosen.append((name, int(index), nodes[name].output[int(index)]))
+        tensor = nodes[name].output[int(index)]
+        chosen.append((name, int(index), dequantised.get(tensor, tensor)))
     del model.graph.output[:]
     for _, _, tensor in chosen:
         model.graph.output.append(helper.make_tensor_value_info(tensor, types.get(tensor, TensorProto.FLOAT), None))
@@ -207,7 +210,9 @@ def _type_ends(job: Job) -> None:
     wanted: dict[int, int] = {}
     for part in filter(None, whole.split(";")):
         where, _, kind = part.rpartition(":")
-        matches = [at for at, name in enumerate(job.outputs) if not where or name == where or name.startswith(where + ":")]
+        matches = [
+            at for at, name in enumerate(job.outputs) if not where or name == where or name.startswith(where + ":")
+        ]
         if not matches:
             raise VendorError("E10016", where.rpartition(":")[0], "output_type")
         wanted.update(dict.fromkeys(matches, OUTPUT_TYPES[kind]))
@@ -287,7 +292,9 @@ def _write(job: Job, precision: dict[str, str], command: list[str]) -> Path:
         kind = ACL_TYPES[value.type.tensor_type.elem_type][0]
         manifest.add("input", escape(value.name), kind, layout, dims_text(dims))
     for at, name in enumerate(job.outputs):
-        manifest.add("output", escape(name), ACL_TYPES[output_kinds[at]][0], FORMAT_ND, dims_text(output_dims[largest][at]))
+        manifest.add(
+            "output", escape(name), ACL_TYPES[output_kinds[at]][0], FORMAT_ND, dims_text(output_dims[largest][at])
+        )
     if job.gears:
         manifest.add("gear_kind", job.gears.kind)
         for key, inputs, outputs in zip(keys, feeds, output_dims, strict=True):
@@ -342,5 +349,10 @@ def _describe_operators(job: Job, precision: dict[str, str], shapes: dict[str, l
         into = [dims_text(known.get(name, [])) for name in node.input if name]
         out = [dims_text(known.get(name, [])) for name in node.output if name]
         out_kind = "FLOAT16" if kind == "INT8" else kind
-        words = [";".join(into) or "N/A", ";".join([kind] * len(into)) or "N/A", ";".join(out), ";".join([out_kind] * len(out))]
+        words = [
+            ";".join(into) or "N/A",
+            ";".join([kind] * len(into)) or "N/A",
+            ";".join(out),
+            ";".join([out_kind] * len(out)),
+        ]
         manifest.add("op", escape(node.name), cann_type(node.op_type), *words)

@@ -28,14 +28,23 @@ FLAGS = {
     flag.name: flag
     for flag in (
         _flag("help", "false", kind="bool", text="show this help message"),
-        _flag("mode", "0", "0 1 3 5 6 7 30", "int", "0: model to om (default), 1: model to json, 3: only pre-check, 5: txt to json, 6: display model info"),
+        _flag(
+            "mode",
+            "0",
+            "0 1 3 5 6 7 30",
+            "int",
+            "0: model to om (default), 1: model to json, 3: only pre-check, 5: txt to json, 6: display model info",
+        ),
         _flag("model", text="Model file"),
         _flag("weight", text="Weight file. Required when framework is Caffe"),
         _flag("om", text="The model file to be converted to json"),
         _flag("json", text="The output json file"),
         _flag("framework", "-1", "0 1 3 5", "int", "Framework type. 0: Caffe; 1: MindSpore; 3: TensorFlow; 5: ONNX"),
         _flag("input_format", text="Format of input data. ONNX: NCHW (default), NCDHW, ND"),
-        _flag("input_shape", text='Shape of static input, or shape range: "input_name1:n1,c1,h1,w1;input_name2:n2,c2,h2,w2"'),
+        _flag(
+            "input_shape",
+            text='Shape of static input, or shape range: "input_name1:n1,c1,h1,w1;input_name2:n2,c2,h2,w2"',
+        ),
         _flag("input_shape_range", text="Deprecated; use input_shape"),
         _flag("input_hint_shape", text="Shape hint of input data"),
         _flag("dynamic_batch_size", text='Batch gears, E.g.: "1,2,4"'),
@@ -83,7 +92,9 @@ FLAGS = {
         ),
         _flag("op_precision_mode", text="Operator precision mode configuration file"),
         _flag("allow_hf32"),
-        _flag("op_select_implmode", "", "high_precision high_performance high_precision_for_all high_performance_for_all"),
+        _flag(
+            "op_select_implmode", "", "high_precision high_performance high_precision_for_all high_performance_for_all"
+        ),
         _flag("optypelist_for_implmode"),
         _flag("keep_dtype", text="Operators that keep the precision they have"),
         _flag("customize_dtypes", text="Operator data types"),

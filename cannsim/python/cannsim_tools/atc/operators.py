@@ -62,10 +62,11 @@ PARAMETERS = {"Resize": {1, 2}, "Range": {0, 1, 2}, "NonMaxSuppression": {3, 4},
 
 # No parser, or no kernel that a static-shape model could use.
 NO_PARSER = {
-    "Loop", "Scan", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceMap",
-    "SequenceLength", "SplitToSequence", "ConcatFromSequence", "StringNormalizer", "TfIdfVectorizer", "Optional",
-    "OptionalGetElement", "OptionalHasElement", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
-    "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "RegexFullMatch", "StringSplit", "StringConcat",
+    "Loop", "Scan", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
+    "SequenceMap", "SequenceLength", "SplitToSequence", "ConcatFromSequence", "StringNormalizer",
+    "TfIdfVectorizer", "Optional", "OptionalGetElement", "OptionalHasElement", "QuantizeLinear",
+    "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger",
+    "RegexFullMatch", "StringSplit", "StringConcat",
 }  # fmt: skip
 AMCT_OPS = {"AscendQuant", "AscendDequant", "AscendWeightQuant"}
 

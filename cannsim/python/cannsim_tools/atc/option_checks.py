@@ -14,7 +14,13 @@ from .flags import FRAMEWORKS, Options
 
 LONGEST_PATH = 4096
 OUTPUT_TYPES = ("FP32", "FP16", "INT8", "INT16", "UINT16", "UINT8", "INT32", "INT64", "UINT32", "UINT64", "DOUBLE")
-MIXED = {"allow_mix_precision", "allow_mix_precision_fp16", "allow_mix_precision_bf16", "mixed_float16", "mixed_bfloat16"}
+MIXED = {
+    "allow_mix_precision",
+    "allow_mix_precision_fp16",
+    "allow_mix_precision_bf16",
+    "mixed_float16",
+    "mixed_bfloat16",
+}
 
 
 def check_options(options: Options) -> None:
@@ -182,7 +188,7 @@ def read_name_list(path: str) -> tuple[set[str], set[str]]:
 
 
 def read_customised_types(path: str) -> tuple[dict[str, str], dict[str, str]]:
-    """(by name, by type) of --customize_dtypes: `name::InputDtype:float16,…,OutputDtype:float16,…`; the first type counts."""
+    """(by name, by type) of --customize_dtypes: `name::InputDtype:float16,…,OutputDtype:…`; the first type counts."""
     by_name: dict[str, str] = {}
     by_type: dict[str, str] = {}
     for line in Path(path).read_text().splitlines() if path else ():

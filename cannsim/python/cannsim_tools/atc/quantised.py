@@ -22,7 +22,7 @@ def is_deploy_model(model: onnx.ModelProto) -> bool:
 
 
 def lower_quantised(model: onnx.ModelProto) -> tuple[set[str], set[str]]:
-    """Rewrites the graph in place; the names of the operators that now compute in INT8, and of the nodes made for it."""
+    """Rewrites the graph in place; names of the operators that now compute in INT8, and of the nodes made for it."""
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
@@ -93,7 +93,6 @@ def _weight(
     deq_scale = (packed.astype(np.uint64) & 0xFFFFFFFF).astype(np.uint32).view(np.float32).copy()
     scale = (deq_scale * np.float32(attribute(quant, "scale"))).astype(np.float32)
     values = numpy_helper.to_array(tensors[weight.input[0]])
-    axis = _channel_axis(node, values.ndim)
     shape = [1] * values.ndim
     shape[_channel_axis(node, values.ndim)] = scale.size
     name = f"{node.name}/weight"

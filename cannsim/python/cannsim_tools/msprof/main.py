@@ -25,18 +25,20 @@ VALUES = {
     "task-time": ("on", "off", "l0", "l1"),
     "aic-mode": ("task-based", "sample-based"),
     "aic-metrics": (
-        "PipeUtilization", "ArithmeticUtilization", "Memory", "MemoryL0", "MemoryUB", "ResourceConflictRatio", "L2Cache",
-        "MemoryAccess", "PipelineExecuteUtilization",
+        "PipeUtilization", "ArithmeticUtilization", "Memory", "MemoryL0", "MemoryUB", "ResourceConflictRatio",
+        "L2Cache", "MemoryAccess", "PipelineExecuteUtilization",
     ),
     "type": ("text", "db"),
     "export": ("on", "off"),
     "summary-format": ("csv", "json"),
 }  # fmt: skip
 FREE = {"output", "application", "model-id", "iteration-id", "sys-hardware-mem", "storage-limit", "python-path"}
-USAGE = "usage: msprof [--output=DIR] [options] <app> [args]  |  msprof --export=on --output=PROF_DIR   (cannsim: simulated)"
-README = """The data in this folder are simulated: written by cannsim, a stand-in for an Ascend device, from times measured
-on a CPU. Operator times are OpenVINO's; start times inside a run follow from their order; columns that need the
-hardware's counters are N/A. The cost of emulating fp16 is left out.
+USAGE = """usage: msprof [--output=DIR] [options] <app> [args]
+       msprof --export=on --output=PROF_DIR
+(cannsim: simulated)"""
+README = """The data in this folder are simulated: written by cannsim, a stand-in for an Ascend device,
+from times measured on a CPU. Operator times are OpenVINO's; start times inside a run follow from their order;
+columns that need the hardware's counters are N/A. The cost of emulating fp16 is left out.
 """
 
 

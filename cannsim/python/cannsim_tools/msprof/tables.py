@@ -117,7 +117,15 @@ def _task_time(record: Record) -> Iterable[list[object]]:
     yield [*head, "task_time(us)", "task_start(us)", "task_stop(us)"]
     for op in record.ops:
         ends = [f"{op.start:.3f}\t", f"{op.start + op.duration:.3f}\t"]
-        yield [0, op.name, f"KERNEL_{core_type(record, op).replace('AI_', 'AI')}", op.stream, op.task, f"{op.duration:.3f}", *ends]
+        yield [
+            0,
+            op.name,
+            f"KERNEL_{core_type(record, op).replace('AI_', 'AI')}",
+            op.stream,
+            op.task,
+            f"{op.duration:.3f}",
+            *ends,
+        ]
 
 
 def _step_trace(record: Record) -> Iterable[list[object]]:
@@ -128,4 +136,15 @@ def _step_trace(record: Record) -> Iterable[list[object]]:
         end = run.start + run.duration
         since = f"{end - last[run.model]:.3f}" if run.model in last else "N/A"
         last[run.model] = end
-        yield [0, run.iteration + 1, "N/A", "N/A", f"{end:.3f}\t", f"{run.duration:.3f}", "N/A", since, "N/A", run.model]
+        yield [
+            0,
+            run.iteration + 1,
+            "N/A",
+            "N/A",
+            f"{end:.3f}\t",
+            f"{run.duration:.3f}",
+            "N/A",
+            since,
+            "N/A",
+            run.model,
+        ]

@@ -90,7 +90,7 @@ def table(state: State) -> str:
     if chip.bus != "NA":
         rows += [
             PARTS,
-            "| NPU     Chip                  | Process id      | Process name             | Process memory(MB)        |",
+            f"| {'NPU     Chip':<29} | {'Process id':<15} | {'Process name':<24} | {'Process memory(MB)':<25} |",
             THICK,
         ]
         for one in state.processes:
@@ -140,7 +140,9 @@ def _details(kind: str, state: State) -> int:
 
 
 def _watch() -> int:
-    print("NpuID(Idx)  ChipId(Idx) Pwr(W)      Temp(C)     AI Core(%)  AI Cpu(%)   Ctrl Cpu(%) Memory(%)   Memory BW(%)")
+    print(
+        "NpuID(Idx)  ChipId(Idx) Pwr(W)      Temp(C)     AI Core(%)  AI Cpu(%)   Ctrl Cpu(%) Memory(%)   Memory BW(%)"
+    )
     try:
         while True:
             state = read_state()
