@@ -124,8 +124,8 @@ def _weighted(model: Any) -> list[Any]:
 
 def _free_ends(model: Any) -> None:
     """What the last weighted operators compute goes on in float, in place: the quantiser rounds every convolution's
-    result, even where only float readers follow. A head's channels are of different kinds (and YOLOX takes exp of
-    some): one INT8 scale for them costs a third of its mAP."""
+    result, even where only float readers follow. A head's channels are of different kinds (coordinates, scores), and
+    one INT8 scale for them rounds the smaller ones away."""
     ends = set(emit.last_weighted(model))
     outputs = {value.name for value in model.graph.output}
     for node in [one for one in model.graph.node if one.name in ends]:
