@@ -30,8 +30,7 @@ def build(project: Project, loaded: Loaded, data: Data, recipe: Recipe, progress
         if recipe.precision in ("int8", "mixed") and recipe.quantiser.get("kind") != "dynamic"
         else None
     )
-    shared = ("targets/calibration", "targets/emit", "targets/preparation", "pipeline/assemble", "device", "graph")
-    code = code_version(f"targets/{recipe.family}", f"tasks/{loaded.task.kind}", *shared)
+    code = code_version("graph", f"targets/{recipe.family}", "device", f"tasks/{loaded.task.kind}", "pipeline/assemble")
     versions = _versions(recipe.family)
     built_key = digest_of(code, versions, loaded.key, recipe.build_key(), calibration.digest if calibration else "")
     built = store.get("build", built_key, _Built)
