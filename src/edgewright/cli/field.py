@@ -10,7 +10,7 @@ from edgewright.cli import options
 from edgewright.cli.boundary import write_json
 from edgewright.cli.progress import drawn
 
-SETTLED = ("redeployed", "nothing to learn")
+SETTLED = ("redeployed", "would be redeployed", "nothing to learn")
 
 
 def stop(as_json: options.Json = False, dry_run: options.DryRun = False) -> None:
@@ -114,6 +114,7 @@ def learn(
     data: options.Data = None,
     device: options.Device = None,
     target: options.Target = None,
+    dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> int:
     """Answer an incident: a better candidate, or none is.
@@ -125,7 +126,7 @@ def learn(
     from edgewright.pipeline.project import open_project
 
     with drawn() as progress:
-        result = learn(open_project(what, data=data, device=device, target=target), progress)
+        result = learn(open_project(what, data=data, device=device, target=target), progress, dry_run=dry_run)
     if as_json:
         write_json(result.to_json())
     else:

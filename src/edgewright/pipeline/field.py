@@ -29,7 +29,7 @@ from edgewright.pipeline.load import Data, Loaded, data, load
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
 from edgewright.pipeline.run import telemetry_of
-from edgewright.pipeline.ship import plan_ship, seal, ship
+from edgewright.pipeline.ship import plan_ship, seal, ship, shipped
 from edgewright.pipeline.watch import watch as readings_of
 
 
@@ -118,7 +118,7 @@ def watch(
         seen: list[Reading] = []
         incidents: list[Incident] = []
         async with _Open(project, target) as link:
-            bundle = await _live_bundle(project, target, link, progress)
+            bundle = await _live_bundle(project, target, link)
             with telemetry_of(project) as telemetry:
                 async for event in readings_of(link, target.name, bundle, project.config.watch, telemetry, for_s=for_s):
                     if isinstance(event, Incident):
@@ -135,20 +135,21 @@ def watch(
     return tuple(asyncio.run(work()))
 
 
-def learn(project: Project, progress: Progress) -> Learned:
-    """Answers each target's newest open incident: a better candidate goes live, or none is better."""
+def learn(project: Project, progress: Progress, *, dry_run: bool = False) -> Learned:
+    """Answers each target's newest open incident: a better candidate goes live, or none is better. With `dry_run`
+    the candidates are raced and the lesson is drawn, and nothing is changed or remembered."""
 
     async def work() -> list[Lesson]:
         lessons = []
         for target in project.config.targets:
             async with _Open(project, target) as link:
-                lessons.append(await _learn(project, target, link, progress))
+                lessons.append(await _learn(project, target, link, progress, dry_run))
         return lessons
 
     return Learned(tuple(asyncio.run(work())))
 
 
-async def _learn(project: Project, target: TargetConfig, link: Link, progress: Progress) -> Lesson:
+async def _learn(project: Project, target: TargetConfig, link: Link, progress: Progress, dry_run: bool) -> Lesson:
     digest, current = await _serving(target, link)
     kept = _lessons(project, target.name)
     with telemetry_of(project) as telemetry:
@@ -166,6 +167,8 @@ async def _learn(project: Project, target: TargetConfig, link: Link, progress: P
     bench = Bench(project, story.loaded, story.datasets, story.found.baseline_artifact, link, progress)
     field = await race_in_the_field(bench, story.found)
     lesson = replace(reconsider(story.found, incident, current, field, project.config.goal), wall=time.time())
+    if dry_run:
+        return replace(lesson, outcome="would be redeployed") if lesson.outcome == "redeployed" else lesson
     if lesson.outcome == "redeployed" and lesson.decision is not None:
         better = story.found.artifacts[lesson.now]
         bundle = await seal(project, better, lesson.decision, story.datasets, link, progress)
@@ -203,21 +206,16 @@ async def _serving(target: TargetConfig, link: Link) -> tuple[str, str]:
         return str(current["digest"]), str(json.loads(local.read_text(encoding="utf-8"))["chosen"])
 
 
-async def _live_bundle(project: Project, target: TargetConfig, link: Link, progress: Progress) -> Bundle:
+async def _live_bundle(project: Project, target: TargetConfig, link: Link) -> Bundle:
     """The bundle of the live release: its reference is what drift is measured against."""
-    digest, chosen = await _serving(target, link)
-    story = await _story(project, target, link, progress)
-    artifact = story.found.artifacts.get(chosen)
-    if artifact is not None:
-        for decision in (story.found.decision, *(lesson.decision for lesson in _lessons(project, target.name))):
-            if decision is not None:
-                bundle = await seal(project, artifact, decision, story.datasets, link, progress)
-                if bundle.digest == digest:
-                    return bundle
-    raise InputError(
-        f"What {target.name} serves ({digest[:12]}) was not built from this configuration.",
-        "Deploy it again: `edgewright run`.",
-    )
+    digest, _ = await _serving(target, link)
+    bundle = shipped(project, digest)
+    if bundle is None:
+        raise InputError(
+            f"What {target.name} serves ({digest[:12]}) was not deployed out of {project.store.root}.",
+            "Deploy it again: `edgewright run`.",
+        )
+    return bundle
 
 
 def _lessons(project: Project, target: str) -> list[Lesson]:
