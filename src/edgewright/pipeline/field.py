@@ -119,6 +119,7 @@ def watch(
         incidents: list[Incident] = []
         async with _Open(project, target) as link:
             bundle = await _live_bundle(project, target, link)
+            progress.stage("watch", f"{target.name}, release {bundle.digest[:12]}")
             with telemetry_of(project) as telemetry:
                 async for event in readings_of(link, target.name, bundle, project.config.watch, telemetry, for_s=for_s):
                     if isinstance(event, Incident):

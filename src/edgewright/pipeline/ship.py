@@ -41,7 +41,15 @@ async def seal(
 async def ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link, progress: Progress) -> Release:
     """The bundle live on the target's device, or RejectedRelease and the device as it was."""
     progress.stage("deploy", f"{project.name} ({bundle.precision}) to {target.name}")
+    if shipped(project, bundle.digest) != bundle:
+        project.store.put("shipped", bundle.digest, bundle)
     return await deploy(bundle, target, served(project), link)
+
+
+def shipped(project: Project, digest: str) -> Bundle | None:
+    """The bundle of a release that was deployed out of this store: all that watching needs of the run."""
+    bundle = project.store.get("shipped", digest, Bundle)
+    return bundle if bundle is not None and bundle.path.is_dir() else None
 
 
 async def plan_ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link) -> DeployPlan:
