@@ -103,9 +103,9 @@ def main() -> None:
 def bench(config: str, rounds: int, seconds: float) -> dict[str, Any]:
     """Builds everything, lets the contestants take turns, scores all of them by the same metric."""
     project = open_project(config)
-    live = running(project.store.root)
+    live = running(project.store)
     if live:
-        raise SystemExit(f"A service of ours is running ({live[0]}) and would be timed too: stop it with `make stop`.")
+        raise SystemExit(f"A service of ours is running ({live[0].url or live[0].target}) and would be timed too: stop it with `make stop`.")
     print("ours: the pipeline up to its choice", flush=True)
     loaded, datasets = load(project, Printed()), None
     datasets = data(project, loaded, Printed())
