@@ -101,7 +101,7 @@ def tensors(folder: Path, shape: Sequence[int], count: int) -> Path:
     return folder
 
 
-def learnt_by_heart(path: Path, pictures: Path, count: int = 20, width: int = 48) -> Path:
+def learnt_by_heart(path: Path, pictures: Path, count: int = 20, width: int = 48, size: int = 32) -> Path:
     """A classifier of two classes that INT8 makes faster, and whose answers hang by a thread: its last layer is
     solved for `count` pictures of noise to be of one class and the other by turns, so the rounding of INT8 turns
     about every second answer over.
@@ -109,19 +109,19 @@ def learnt_by_heart(path: Path, pictures: Path, count: int = 20, width: int = 48
     Each picture lies in `pictures` under both classes, so whatever is turned over is won once and lost once: the drop
     is 0 points exactly, with a wide interval."""
     random = np.random.default_rng(4)
-    noise = [random.integers(0, 256, (32, 32, 3)) for _ in range(count)]
+    noise = [random.integers(0, 256, (size, size, 3)) for _ in range(count)]
     for i, picture in enumerate(noise):
         for label in ("left", "right"):
             _write(pictures / label / f"{i:03d}.png", picture)
     layers = [random.normal(0, (2 / (9 * c)) ** 0.5, (width, c, 3, 3)) for c in (3, width, width, width)]
     trunk = path.with_name("trunk.onnx")
-    _trunk(layers, None).save(trunk, {"images": (1, 3, 32, 32)}, {"features": (1, width)})
+    _trunk(layers, None).save(trunk, {"images": (1, 3, size, size)}, {"features": (1, width)})
     features = np.stack([_features(trunk, picture) for picture in noise])
     trunk.unlink()
     answers = np.array([1.0 if i % 2 else -1.0 for i in range(count)])
     weights = np.linalg.lstsq(features, answers, rcond=None)[0]
     graph = _trunk(layers, np.stack([-weights, weights], axis=1))
-    return graph.save(path, {"images": (1, 3, 32, 32)}, {"logits": (1, 2)})
+    return graph.save(path, {"images": (1, 3, size, size)}, {"logits": (1, 2)})
 
 
 def _trunk(layers: Sequence[Any], last: Any) -> Graph:

@@ -32,7 +32,7 @@ def noted(event, arguments):
 
 sys.addaudithook(noted)
 
-if "run" in sys.argv:
+if "probe" not in sys.argv:
     from edgewright.pipeline import check, race
     race.race.__kwdefaults__["seconds"] = 0.1
     check.ROUNDS = 4
@@ -112,9 +112,13 @@ class Work:
             raise
         return Ended(process.returncode, out, err)
 
+    def ask(self, verb: str, *words: str) -> Ended:
+        """A verb on the configuration, with its answer as JSON."""
+        return self.do(verb, str(self.what), "--json", *words)
+
     def run(self, *words: str) -> Ended:
         """`edgewright run` to its end."""
-        return self.do("run", str(self.what), "--json", *words)
+        return self.ask("run", *words)
 
     def started(self) -> list[str]:
         """Command lines of the programs started since this was asked last."""
