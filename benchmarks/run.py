@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgewright.pipeline.stop import running
 
 from edgewright import tasks
 from edgewright.core.errors import EdgewrightError
@@ -30,6 +29,7 @@ from edgewright.pipeline.load import data, load
 from edgewright.pipeline.predictions import shuffled
 from edgewright.pipeline.project import Project, open_project
 from edgewright.pipeline.run import run_targets
+from edgewright.pipeline.stop import running
 
 HERE = Path(__file__).parent
 ORDINARY = ("pytorch", "onnxruntime", "openvino-nncf")
@@ -105,7 +105,8 @@ def bench(config: str, rounds: int, seconds: float) -> dict[str, Any]:
     project = open_project(config)
     live = running(project.store)
     if live:
-        raise SystemExit(f"A service of ours is running ({live[0].url or live[0].target}) and would be timed too: stop it with `make stop`.")
+        place = live[0].url or live[0].target
+        raise SystemExit(f"A service of ours is running ({place}) and would be timed too: stop it with `make stop`.")
     print("ours: the pipeline up to its choice", flush=True)
     loaded, datasets = load(project, Printed()), None
     datasets = data(project, loaded, Printed())
