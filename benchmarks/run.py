@@ -139,7 +139,11 @@ def start(project: Project, model: Any, calibration: Any, found: Any) -> list[Co
     folder = Path(tempfile.mkdtemp(prefix="edgewright-bench-"))
     listed = folder / "calibration.json"
     listed.write_text(json.dumps([str(s.path) for s in calibration.samples]))
-    models = {"pytorch": model.program, "onnxruntime": model.path, "openvino-nncf": model.path}
+    models = {
+        "pytorch": project.model_spec().source if model.program else None,
+        "onnxruntime": model.path,
+        "openvino-nncf": model.path,
+    }
     env = {**os.environ, "PYTHONPATH": str(HERE)}
     contestants = []
     for name in ORDINARY:

@@ -63,7 +63,10 @@ class YoloV5Source:
         parity, program = unchecked("torch is absent"), None
         if loaded.module is not None:
             parity = _parity(graph, loaded.module, example)
-            program = save_program(loaded.module, [_tensor(example)], folder)
+            # Two samples, because torch takes an axis of one for fixed; the batch then stays open.
+            pair = _tensor(np.repeat(example, 2, 0) if dynamic else example)
+            axes = [[0]] if dynamic else ()
+            program = save_program(loaded.module, [pair], folder, open_axes=axes, variadic=False)
         model = save_model(
             graph.proto,
             folder,
