@@ -136,6 +136,11 @@ def test_contention_breaks_the_promise_and_learning_brings_a_candidate_that_keep
     assert again.code == 0
     assert work.ask("watch", "--for", "2").code in (0, 1), "the new release can be watched"
 
+    rerun = work.run()
+    assert rerun.target()["service"]["unchanged"], "running again does not undo what was learnt"
+    assert rerun.target()["chosen"] == "int8"
+    assert rerun.target()["sentences"][0] == found["sentence"]
+
     with Telemetry(work.home / "telemetry.sqlite") as telemetry:
         telemetry.add_incident("edge", Incident("latency_p95_ms", 1, 2, 999, 1005, digest, "p95 was 2 ms over 1 ms."))
     cooling = work.ask("learn")

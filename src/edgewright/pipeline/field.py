@@ -25,6 +25,7 @@ from edgewright.pipeline.deploy import DeployPlan, Release
 from edgewright.pipeline.device_program import operate
 from edgewright.pipeline.ladder import TargetResult, climb
 from edgewright.pipeline.learn import Lesson, cooling, open_incident, race_in_the_field, reconsider
+from edgewright.pipeline.lessons import keep_lesson, lessons_of, with_lessons
 from edgewright.pipeline.load import Data, Loaded, data, load
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
@@ -152,7 +153,7 @@ def learn(project: Project, progress: Progress, *, dry_run: bool = False) -> Lea
 
 async def _learn(project: Project, target: TargetConfig, link: Link, progress: Progress, dry_run: bool) -> Lesson:
     digest, current = await _serving(target, link)
-    kept = _lessons(project, target.name)
+    kept = lessons_of(project, target.name)
     with telemetry_of(project) as telemetry:
         incident = open_incident(telemetry.incidents(target.name), kept, digest)
     if incident is None:
@@ -174,14 +175,15 @@ async def _learn(project: Project, target: TargetConfig, link: Link, progress: P
         better = story.found.artifacts[lesson.now]
         bundle = await seal(project, better, lesson.decision, story.datasets, link, progress)
         await ship(project, target, bundle, link, progress)
-    _keep_lesson(project, lesson)
+    keep_lesson(project, lesson)
     return lesson
 
 
 async def _story(project: Project, target: TargetConfig, link: Link, progress: Progress) -> _Story:
     loaded = load(project, progress)
     datasets = data(project, loaded, progress)
-    return _Story(loaded, datasets, await climb(project, target, loaded, datasets, link, progress))
+    found = await climb(project, target, loaded, datasets, link, progress)
+    return _Story(loaded, datasets, with_lessons(found, lessons_of(project, target.name), project.config.watch))
 
 
 async def _sealed(project: Project, story: _Story, link: Link, progress: Progress) -> Bundle:
@@ -217,23 +219,6 @@ async def _live_bundle(project: Project, target: TargetConfig, link: Link) -> Bu
             "Deploy it again: `edgewright run`.",
         )
     return bundle
-
-
-def _lessons(project: Project, target: str) -> list[Lesson]:
-    path = _lesson_file(project, target)
-    if not path.is_file():
-        return []
-    return [Lesson.from_json(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line]
-
-
-def _keep_lesson(project: Project, lesson: Lesson) -> None:
-    lines = [*_lessons(project, lesson.target), lesson]
-    text = "".join(json.dumps(entry.to_json(), ensure_ascii=False) + "\n" for entry in lines)
-    project.store.write(_lesson_file(project, lesson.target), text)
-
-
-def _lesson_file(project: Project, target: str) -> Path:
-    return project.store.run_folder(project.name) / target / "lessons.jsonl"
 
 
 class _Open:

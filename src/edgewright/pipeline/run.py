@@ -18,6 +18,7 @@ from edgewright.pipeline.check import Bench, allowed_drops, sweep
 from edgewright.pipeline.connect import connect
 from edgewright.pipeline.deploy import Release
 from edgewright.pipeline.ladder import TargetResult, climb
+from edgewright.pipeline.lessons import lessons_of, with_lessons
 from edgewright.pipeline.load import Data, Loaded, data, load
 from edgewright.pipeline.profile import Profiled, profile_artifact
 from edgewright.pipeline.progress import Progress
@@ -111,6 +112,7 @@ async def _one(
     link = await connect(project, target)
     try:
         found = await climb(project, target, loaded, datasets, link, progress)
+        found = with_lessons(found, lessons_of(project, target.name), project.config.watch)
         chosen = found.chosen
         if chosen is None:
             return TargetRun(found)
