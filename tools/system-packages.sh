@@ -1,5 +1,5 @@
 #!/bin/sh
-# System packages that some tests need: a Chromium and a Chinese font for the report. Installed where that may be
+# System packages that some tests need: a Chromium and a Chinese font for the report, a compiler for cannsim. Installed where that may be
 # done unasked (apt, and root or a password-less sudo); elsewhere the tests that need them say so and are skipped.
 set -u
 
@@ -9,6 +9,8 @@ if command -v fc-list >/dev/null; then
 else
     missing="${missing:-} fontconfig fonts-noto-cjk"
 fi
+command -v g++ >/dev/null || missing="${missing:-} g++"   # cannsim is C++
+command -v cmake >/dev/null || missing="${missing:-} cmake"
 [ -z "${missing:-}" ] && exit 0
 [ "$(uname)" = Linux ] || exit 0
 
