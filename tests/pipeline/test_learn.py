@@ -56,6 +56,19 @@ def test_trouble_that_has_passed_is_scaled_to_what_the_incident_saw() -> None:
     assert lesson.slowdown == 2.0
 
 
+def test_a_race_beside_the_live_service_is_scaled_to_what_that_service_showed() -> None:
+    crowded = {"int8": at(25, 3), "fp32": at(75, 1)}
+    lesson = reconsider(found(), INCIDENT, "fp32", crowded, GOAL)
+    assert lesson.slowdown == 30 / 75
+    assert lesson.now == "int8"
+
+
+def test_trouble_that_has_grown_since_the_incident_counts() -> None:
+    lesson = reconsider(found(), INCIDENT, "fp32", {"int8": at(10, 3), "fp32": at(30, 1)}, GOAL, live_p95=90)
+    assert lesson.slowdown == 3.0
+    assert lesson.outcome == "no better candidate"
+
+
 def test_no_better_candidate_is_said_when_none_keeps_the_promise() -> None:
     lesson = reconsider(found(), replace(INCIDENT, seen=90.0), "fp32", {"int8": at(30, 3), "fp32": at(90, 1)}, GOAL)
     assert lesson.outcome == "no better candidate"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from edgewright.core.config import TargetConfig
 from edgewright.core.contracts import Link
@@ -32,6 +33,9 @@ from edgewright.pipeline.project import Project
 from edgewright.pipeline.run import telemetry_of
 from edgewright.pipeline.ship import plan_ship, seal, ship, shipped
 from edgewright.pipeline.watch import watch as readings_of
+
+RECENT = 5
+"""Readings that say how the live service fares now."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +171,9 @@ async def _learn(project: Project, target: TargetConfig, link: Link, progress: P
     story = await _story(project, target, link, progress)
     progress.stage("learn", incident.sentence)
     bench = Bench(project, story.loaded, story.datasets, story.found.baseline_artifact, link, progress)
+    live = await _live_p95(project, target, link)
     field = await race_in_the_field(bench, story.found)
-    lesson = replace(reconsider(story.found, incident, current, field, project.config.goal), wall=time.time())
+    lesson = replace(reconsider(story.found, incident, current, field, project.config.goal, live), wall=time.time())
     if dry_run:
         return replace(lesson, outcome="would be redeployed") if lesson.outcome == "redeployed" else lesson
     if lesson.outcome == "redeployed" and lesson.decision is not None:
@@ -207,6 +212,15 @@ async def _serving(target: TargetConfig, link: Link) -> tuple[str, str]:
         local = Path(folder) / "decision.json"
         await link.get(path, local)
         return str(current["digest"]), str(json.loads(local.read_text(encoding="utf-8"))["chosen"])
+
+
+async def _live_p95(project: Project, target: TargetConfig, link: Link) -> float:
+    """The median p95 (ms) of what the live service has done since it was read last; 0 where that is nothing."""
+    bundle = await _live_bundle(project, target, link)
+    with telemetry_of(project) as telemetry:
+        fetched = [e async for e in readings_of(link, target.name, bundle, project.config.watch, telemetry, for_s=0)]
+    seen = [event.p95 for event in fetched if isinstance(event, Reading) and event.count][-RECENT:]
+    return median(seen) if seen else 0.0
 
 
 async def _live_bundle(project: Project, target: TargetConfig, link: Link) -> Bundle:

@@ -1,8 +1,10 @@
 """Learn: an incident in the field re-opens the plan, with what the field showed as new evidence.
 
 The candidates that kept their accuracy are raced again on the device as it is now, beside the live
-service; where the trouble has passed meanwhile, the figures are scaled to what the incident saw. Then
-the same rules choose again. A better candidate is deployed; else the outcome is "no better candidate".
+service. Their ratios count; the milliseconds are scaled to what the live service itself showed, in the
+incident or since: the trouble may have passed meanwhile, and a race beside a service that takes its
+share is slower than the service it may become. Then the same rules choose again. A better candidate is
+deployed; else the outcome is "no better candidate".
 At most one change per cool-down, so that a noisy field cannot make the service flap.
 """
 
@@ -56,11 +58,13 @@ def reconsider(
     current: str,
     field: Mapping[str, Measurement],
     goal: GoalConfig,
+    live_p95: float = 0.0,
 ) -> Lesson:
-    """The choice again, with the field's latencies in place of the quiet ones. Pure."""
+    """The choice again, with the field's latencies in place of the quiet ones; `live_p95` (ms) is what the live
+    service showed since the incident, 0 where it had nothing to do. Pure."""
     target = found.target.name
     goal = _with_promise(goal, incident)
-    slow = slowdown(incident, current, field)
+    slow = slowdown(incident, current, field, live_p95)
     verdicts = _judged(found, {name: scaled(m, slow) for name, m in field.items()}, goal)
     decision = choose(target, verdicts, goal)
     evidence = f"{incident.sentence} Under these conditions "
@@ -74,12 +78,12 @@ def reconsider(
     return Lesson(target, "redeployed", text, incident, current, decision.chosen, slow, decision)
 
 
-def slowdown(incident: Incident, current: str, field: Mapping[str, Measurement]) -> float:
-    """How much slower the incident was than the race just run: ≥ 1, and 1 for promises not about time."""
+def slowdown(incident: Incident, current: str, field: Mapping[str, Measurement], live_p95: float = 0.0) -> float:
+    """How much slower the live service was at its worst than in the race just run; 1 for promises not about time."""
     measured = field.get(current)
     if incident.promise != "latency_p95_ms" or measured is None:
         return 1.0
-    return max(1.0, incident.seen / max(measured.p95.value, 1e-9))
+    return max(incident.seen, live_p95) / max(measured.p95.value, 1e-9)
 
 
 def scaled(measurement: Measurement, factor: float) -> Measurement:
