@@ -34,6 +34,14 @@ def shared_dir() -> Path:
     return folder.resolve()
 
 
+@pytest.fixture(scope="session")
+def toolkit(tmp_path_factory):
+    """An installed stand-in for an Ascend device (support/stand_in.py)."""
+    import stand_in
+
+    return stand_in.installed(tmp_path_factory.mktemp("cannsim"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield

@@ -123,6 +123,14 @@ class Target(Protocol):
 
     async def profile(self, artifact: Artifact, samples: Dataset, link: Link) -> Profile: ...
 
+    # Optional, looked for by name:
+    #   baseline: str — the family that the float baseline runs in on this family's devices
+    #   builds_batches: bool — a batch is built, not opened (recipe.batch instead of runtime's)
+    #   async environment(link, options) -> {name: value} — variables every program of this family needs on the device
+    #   async build_on(host: Link, models, spec, recipe, calibration, folder) -> BuildResult — instead of `build`, for
+    #       tools that may live elsewhere; `host` is opened from recipe.toolchain["host"], "local" where that is empty
+    #   read_profile(path: Path) -> tuple[Profile, ...] | None — a capture of the family's own profiler; None: not mine
+    #   check_command(text: str) -> CommandReview — a hand-written command line of the family's converter
     # ondevice.py: open(path, settings) -> Engine: .inputs, .outputs, .run({name: array}) -> {name: array},
     #              .executed() -> {"precisions": {dtype: share}, "ops": {dtype: count}}, .profile(feeds) , .close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgewright.core.record import Record
 
@@ -14,7 +15,9 @@ class Facts(Record):
 
     `peaks` maps "fp32", "bf16", "fp16", "int8" to what a large matrix product reached with the
     family's own runtime on all cores; a precision that the runtime did not execute is absent.
-    `runtimes` maps a distribution's name to its version. `simulated` marks a stand-in.
+    `runtimes` maps a distribution's name to its version. `simulated` marks a stand-in. `accelerator` is what a family
+    found of its chip ({"chip", "soc_version", "run_mode", "memory" …}; empty for CPUs). `environment` holds the
+    variables that its programs need and that no login shell sets for a service.
     """
 
     device: str
@@ -34,6 +37,8 @@ class Facts(Record):
     bandwidth: float = 0.0
     board: str = ""
     simulated: bool = False
+    accelerator: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ PRECISIONS = ("int8", "mixed", "fp16", "bf16", "fp32")
 class Recipe(Record):
     """`graph` names steps of the graph room in order, with their parameters. `quantiser` is the
     target's own settings; `keep_float` lists nodes left out of quantisation. `runtime` holds
-    engine settings (threads, streams, hint, inference_precision). `name` is unique in a target."""
+    engine settings (threads, streams, hint, inference_precision). `toolchain` is what converts it, where that is not
+    this process (chip, toolkit version, where it runs). `only_if_failed` names recipes that must all have failed
+    before this one is worth building. `name` is unique in a target."""
 
     name: str
     family: str
@@ -29,12 +31,14 @@ class Recipe(Record):
     keep_float: tuple[str, ...] = ()
     batch: int = 1
     runtime: Mapping[str, Any] = field(default_factory=dict)
+    toolchain: Mapping[str, Any] = field(default_factory=dict)
+    only_if_failed: tuple[str, ...] = ()
     predicted_latency_ms: float | None = None
     reason: str = ""
 
     def build_key(self) -> Mapping[str, Any]:
-        """What the built files depend on: all but the name, the prediction, reason and runtime."""
-        skip = {"name", "predicted_latency_ms", "reason", "runtime"}
+        """What the built files depend on: all but the name, its place on the ladder, the reason and the runtime."""
+        skip = {"name", "only_if_failed", "predicted_latency_ms", "reason", "runtime"}
         return {key: value for key, value in self.to_json().items() if key not in skip}
 
 

@@ -30,22 +30,26 @@ class Baseline(Record):
     metric: MetricResult | None = None
 
 
-def baseline_family(loaded: Loaded) -> str:
-    """The torch program holds one shape: a model whose samples differ in length has ONNX Runtime for its base."""
+def baseline_family(loaded: Loaded, family: str) -> str:
+    """What a target family says its devices' baseline is, else PyTorch, else ONNX Runtime. The torch program holds
+    one shape: a model whose samples differ in length has ONNX Runtime for its base."""
+    own = getattr(targets.get(family), "baseline", "")
+    if own:
+        return str(own)
     has_torch = importlib.util.find_spec("torch") is not None and "torch" in targets.names()
     one_shape = all(isinstance(n, int) for spec in loaded.main.inputs for n in spec.shape[1:])
     return "torch" if loaded.main.program is not None and has_torch and one_shape else "onnxruntime"
 
 
-def baseline_recipe(loaded: Loaded) -> Recipe:
+def baseline_recipe(loaded: Loaded, family: str) -> Recipe:
     """fp32, nothing changed: the graph as exported, the steps as the task says them."""
-    family = baseline_family(loaded)
-    name = "pytorch-fp32" if family == "torch" else "onnxruntime-fp32"
-    return Recipe(name=name, family=family, precision="fp32", reason="The model as its owner runs it.")
+    base = baseline_family(loaded, family)
+    name = "pytorch-fp32" if base == "torch" else f"{base}-fp32"
+    return Recipe(name=name, family=base, precision="fp32", reason="The model as its owner runs it.")
 
 
-def build_baseline(project: Project, loaded: Loaded, data: Data, progress: Progress) -> Artifact:
-    return build(project, loaded, data, baseline_recipe(loaded), progress)
+def build_baseline(project: Project, loaded: Loaded, data: Data, family: str, progress: Progress) -> Artifact:
+    return build(project, loaded, data, baseline_recipe(loaded, family), progress)
 
 
 async def probe(project: Project, family: str, link: Link, progress: Progress) -> Facts:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgewright import targets
+from edgewright.core.config import TargetConfig
+from edgewright.core.contracts import BuildResult
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.recipe import Artifact, EngineSpec, Port, Recipe, ServiceSpec
 from edgewright.core.record import Record, digest_of
 from edgewright.core.task import Dataset
 from edgewright.pipeline.assemble import assemble
+from edgewright.pipeline.connect import connect
 from edgewright.pipeline.load import Data, Loaded
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
@@ -64,11 +69,36 @@ class _Built(Record):
 def _build(project: Project, loaded: Loaded, recipe: Recipe, calibration: Dataset | None, key: str) -> _Built:
     started = time.monotonic()
     with project.store.making("build", key) as folder:
-        result = targets.get(recipe.family).build(loaded.models, loaded.task, recipe, calibration, folder)
+        result = _by_target(project, loaded, recipe, calibration, folder)
         if not (folder / "model").is_dir():
             raise EdgewrightError(f"The target {recipe.family} wrote no model.", "Report this.")
     seconds = time.monotonic() - started
     return project.store.put("build", key, _Built(result.service, dict(result.quantised), result.notes, seconds))
+
+
+def _by_target(
+    project: Project, loaded: Loaded, recipe: Recipe, calibration: Dataset | None, folder: Path
+) -> BuildResult:
+    """The target's own build: here, or with its tools on the machine that the recipe names. That one gets a thread
+    with a loop of its own, because a build is called from inside the story's."""
+    member = targets.get(recipe.family)
+    build_on = getattr(member, "build_on", None)
+    if build_on is None:
+        return member.build(loaded.models, loaded.task, recipe, calibration, folder)
+
+    async def elsewhere() -> BuildResult:
+        name = f"{recipe.family}-converter"
+        address = str(recipe.toolchain.get("host") or "local")
+        host = await connect(
+            project, TargetConfig(name=name, family=recipe.family, device=address, options=dict(recipe.toolchain))
+        )
+        try:
+            return await build_on(host, loaded.models, loaded.task, recipe, calibration, folder)
+        finally:
+            await host.close()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="build") as pool:
+        return pool.submit(lambda: asyncio.run(elsewhere())).result()
 
 
 def with_runtime(service: ServiceSpec, recipe: Recipe) -> ServiceSpec:

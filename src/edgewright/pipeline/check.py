@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgewright import tasks
+from edgewright import targets, tasks
 from edgewright.core.contracts import Link
-from edgewright.core.errors import DeviceError, InputError
-from edgewright.core.recipe import Artifact
+from edgewright.core.errors import DeviceError, InputError, ToolError
+from edgewright.core.recipe import Artifact, Recipe
 from edgewright.core.record import Record, digest_of
 from edgewright.core.task import Dataset, Score
 from edgewright.core.verdict import UNDECIDED, Measurement, MetricResult, Verdict
@@ -206,16 +206,24 @@ async def sweep(bench: Bench, artifact: Artifact, batches: Sequence[int] = (1, 4
             bench.progress.step(number, len(batches), f"batch {batch}")
             recipe = artifact.recipe
             if batch > 1:
-                runtime = {**recipe.runtime, "batch": batch}
-                recipe = replace(recipe, name=f"{recipe.name}-batch{batch}", runtime=runtime)
+                recipe = _of_batch(recipe, batch)
             try:
                 built = build(bench.project, bench.loaded, bench.data, recipe, bench.progress)
+                bench.progress.stage("benchmark", recipe.name)
                 entrant = replace(await _entrant(bench, str(batch), built), batch=batch)
                 found |= await race(bench.link, [entrant], await bench.race_samples(), bench.progress, rounds=3)
-            except DeviceError:
+            except (DeviceError, ToolError):
                 continue
         stored = bench.store.put("sweep", key, _Race(found))
     return {int(batch): measurement for batch, measurement in stored.measurements.items()}
+
+
+def _of_batch(recipe: Recipe, batch: int) -> Recipe:
+    """Opened at that batch, or built for it where the family's artefacts hold one shape."""
+    name = f"{recipe.name}-batch{batch}"
+    if getattr(targets.get(recipe.family), "builds_batches", False):
+        return replace(recipe, name=name, batch=batch)
+    return replace(recipe, name=name, runtime={**recipe.runtime, "batch": batch})
 
 
 async def _entrant(bench: Bench, name: str, artifact: Artifact) -> Entrant:

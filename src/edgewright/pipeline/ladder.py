@@ -88,7 +88,7 @@ async def set_up(
 ) -> tuple[Bench, Evidence, Profiled]:
     """The baseline built, profiled and measured on the device: what a plan looks at."""
     facts = await probe(project, target.family, link, progress)
-    base = build_baseline(project, loaded, data, progress)
+    base = build_baseline(project, loaded, data, target.family, progress)
     bench = Bench(project, loaded, data, base, link, progress)
     view = await profile_artifact(project, loaded, data, base, link, facts, progress)
     progress.stage("benchmark", f"the baseline, {base.recipe.name}")

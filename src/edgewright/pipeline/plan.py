@@ -35,11 +35,12 @@ def next_recipe(offers: Sequence[Recipe], history: Sequence[Verdict], evidence: 
 
     Every rung that a target offers is tried: a candidate may only be chosen if it is faster than the
     more accurate ones, and that has to be measured. Rungs whose precision the device was seen not to
-    execute are skipped.
+    execute are skipped, and those that only repair others (`only_if_failed`) while one of these stands.
     """
     tried = {verdict.recipe.name for verdict in history}
+    failed = {verdict.recipe.name for verdict in history if not verdict}
     for offer in offers:
-        if offer.name in tried:
+        if offer.name in tried or not failed.issuperset(offer.only_if_failed):
             continue
         predicted = predict(offer, evidence, history)
         return replace(offer, predicted_latency_ms=predicted, reason=_reason(offer, predicted, history, evidence))

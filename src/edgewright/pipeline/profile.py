@@ -13,7 +13,7 @@ from edgewright.core.recipe import Artifact, Recipe
 from edgewright.core.record import Record, digest_of
 from edgewright.core.roofline import annotate
 from edgewright.core.verdict import Measurement
-from edgewright.pipeline.baseline import baseline_family, baseline_recipe, probe
+from edgewright.pipeline.baseline import baseline_recipe, probe
 from edgewright.pipeline.build import build
 from edgewright.pipeline.connect import connect
 from edgewright.pipeline.load import Data, Loaded, data, load
@@ -96,8 +96,8 @@ async def _profile(project: Project, progress: Progress) -> ProfileResult:
 
 def _recipes(loaded: Loaded, family: str) -> list[Recipe]:
     """The baseline, then plain fp32 for the families beside it, so that one schema shows them side by side."""
-    base = baseline_recipe(loaded)
-    others = [name for name in dict.fromkeys(("onnxruntime", family)) if name != baseline_family(loaded)]
+    base = baseline_recipe(loaded, family)
+    others = [name for name in dict.fromkeys(("onnxruntime", family)) if name != base.family]
     plain = [
         Recipe(name=f"{name}-fp32", family=name, precision="fp32", runtime={"inference_precision": "f32"})
         for name in others
