@@ -87,13 +87,12 @@ def _by_target(
         return member.build(loaded.models, loaded.task, recipe, calibration, folder)
 
     async def elsewhere() -> BuildResult:
-        name = f"{recipe.family}-converter"
-        address = str(recipe.toolchain.get("host") or "local")
-        host = await connect(
-            project, TargetConfig(name=name, family=recipe.family, device=address, options=dict(recipe.toolchain))
-        )
+        name, address = f"{recipe.family}-converter", str(recipe.toolchain.get("host") or "local")
+        options = dict(recipe.toolchain)
+        host = await connect(project, TargetConfig(name=name, family=recipe.family, device=address, options=options))
         try:
-            return await build_on(host, loaded.models, loaded.task, recipe, calibration, folder)
+            found: BuildResult = await build_on(host, loaded.models, loaded.task, recipe, calibration, folder)
+            return found
         finally:
             await host.close()
 

@@ -11,7 +11,7 @@ task keeps the steps before these, and `layout NHWC` to make the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,31 +19,20 @@ import numpy as np
 from edgewright.core.model import Step
 from edgewright.core.task import TaskSpec
 from edgewright.graph import parity, surgery
+from edgewright.graph.image_input import Affine, affine_of, divide
 from edgewright.graph.step import StepResult
 from edgewright.graph.surgery import Array
-
-SWALLOWED = ("colour", "scale", "normalise", "layout", "cast")
-
-
-@dataclass(frozen=True)
-class _Affine:
-    """y_c = gain_c · x_order(c) + shift_c, then laid out as `layout`."""
-
-    order: tuple[int, ...]
-    gain: Array
-    shift: Array
-    layout: str
 
 
 def apply(model: Any, spec: TaskSpec, params: Mapping[str, Any]) -> StepResult:
     ports = surgery.inputs(model)
     if len(ports) != 1 or len(surgery.shape_of(ports[0])) != 4 or surgery.dtype_of(ports[0]).kind != "f":
         return StepResult(model, spec, False, "the graph does not start from one float image")
-    kept, folded = _divide(spec.preprocess)
+    kept, folded = divide(spec.preprocess)
     layouts = [str(step.params.get("to", "NCHW")) for step in folded if step.kind == "layout"]
     if len(layouts) != 1:
         return StepResult(model, spec, False, "the pre-processing does not end in one layout step")
-    affine = _affine(folded, layouts[0], _channels(ports[0], layouts[0]))
+    affine = affine_of(folded, layouts[0], _channels(ports[0], layouts[0]))
     if affine is None:
         return StepResult(model, spec, False, "the image does not have three channels throughout")
     start = surgery.copy(model)
@@ -54,35 +43,11 @@ def apply(model: Any, spec: TaskSpec, params: Mapping[str, Any]) -> StepResult:
     return StepResult(start, rest, True, note)
 
 
-def _divide(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """The steps that stay, and the longest run at the end that a graph can take over."""
-    cut = len(steps)
-    while cut and steps[cut - 1].kind in SWALLOWED and steps[cut - 1].params.get("order") != "gray":
-        cut -= 1
-    return steps[:cut], steps[cut:]
-
-
 def _channels(port: Any, layout: str) -> int | None:
     return surgery.shape_of(port)[1 if layout == "NCHW" else 3]
 
 
-def _affine(steps: tuple[Step, ...], layout: str, channels: int | None) -> _Affine | None:
-    if channels != 3:
-        return None
-    order, gain, shift = (0, 1, 2), np.ones(3), np.zeros(3)
-    for step in steps:
-        if step.kind == "colour" and step.params["order"] == "bgr":
-            order, gain, shift = order[::-1], gain[::-1], shift[::-1]
-        elif step.kind == "scale":
-            factor = float(step.params["factor"])
-            gain, shift = gain * factor, shift * factor
-        elif step.kind == "normalise":
-            mean, std = np.asarray(step.params["mean"], float), np.asarray(step.params["std"], float)
-            gain, shift = gain / std, (shift - mean) / std
-    return _Affine(order, gain, shift, layout)
-
-
-def _fold(model: Any, affine: _Affine, *, weights: bool) -> str:
+def _fold(model: Any, affine: Affine, *, weights: bool) -> str:
     """Makes the input uint8 NHWC, in place; says where the arithmetic went."""
     port = surgery.inputs(model)[0]
     name, kind = port.name, port.type.tensor_type.elem_type
@@ -112,7 +77,7 @@ def _all_convolutions(model: Any, readers: list[Any]) -> bool:
     )
 
 
-def _into_weights(model: Any, readers: list[Any], affine: _Affine) -> tuple[_Affine, str]:
+def _into_weights(model: Any, readers: list[Any], affine: Affine) -> tuple[Affine, str]:
     """Puts gain, order (and, without padding, shift) into the convolutions; gives what is left to do before them."""
     stored = surgery.constants(model)
     padded = any(_is_padded(node) for node in readers)
@@ -143,7 +108,7 @@ def _is_padded(node: Any) -> bool:
     return automatic or any(surgery.attribute(node, "pads", []))
 
 
-def _nodes(model: Any, affine: _Affine, source: str, target: str, kind: int) -> list[Any]:
+def _nodes(model: Any, affine: Affine, source: str, target: str, kind: int) -> list[Any]:
     """uint8 NHWC `source` → float `target` in the layout and values the graph wants."""
     from onnx import helper
 
