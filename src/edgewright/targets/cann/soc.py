@@ -1,0 +1,72 @@
+"""The names of chips as atc wants them (`--soc_version`), and how the vendor's tools spell the same chip.
+
+Names: the files of platform_config in CANN 8.1.RC1. Rule (vendor): "Ascend" and the Name that `npu-smi info` prints;
+A3: the chip's name, `_`, and the NPU name of `npu-smi info -t board`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from edgewright.core.errors import ConfigError
+from edgewright.core.plugs import did_you_mean
+
+KNOWN = (
+    *("Ascend310", "Ascend310B1", "Ascend310B2", "Ascend310B3", "Ascend310B4"),
+    *("Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7"),
+    *("Ascend910A", "Ascend910B", "Ascend910ProA", "Ascend910ProB", "Ascend910PremiumA"),
+    *("Ascend910B1", "Ascend910B2", "Ascend910B2C", "Ascend910B3", "Ascend910B4", "Ascend910B4-1"),
+    *("Ascend910_9362", "Ascend910_9372", "Ascend910_9381", "Ascend910_9382", "Ascend910_9391", "Ascend910_9392"),
+)
+"""Every chip that atc of CANN 8.1 knows. `Ascend910B` among them is the chip of 2019, not 910B1 to B4."""
+A3 = ", ".join(name for name in KNOWN if name.startswith("Ascend910_"))
+
+VAGUE = {
+    "Ascend310B": "Ascend310B4 for an Atlas 200I DK A2, Ascend310B1 for a board of 20 TOPS",
+    "Ascend310P": "Ascend310P3 for an Atlas 300I Pro, 300I Duo or 300V, Ascend310P1 for an Atlas 200I SoC A1",
+    "Ascend910": "Ascend910A for the first generation, Ascend910B1 to Ascend910B4 for A2 machines",
+    "Ascend910C": f"the one of your A3 machine: {A3}",
+    "Ascend910_93": f"the one of your A3 machine: {A3}",
+    "Ascend910Pro": "Ascend910ProA or Ascend910ProB",
+}
+"""Names of families of chips: atc does not know them, or they do not say which chip."""
+
+FIRST_910B = "Ascend910B1, Ascend910B2, Ascend910B2C, Ascend910B3, Ascend910B4 or Ascend910B4-1, as npu-smi shows it"
+
+
+def checked(text: str) -> str:
+    """`text` if it is a chip's name as atc knows it. ConfigError, with the right name, for any other.
+
+    `Ascend910B` is refused although atc takes it: it is the chip of 2019, nearly everybody who writes it means one of
+    910B1 to 910B4, and an .om for the one does not load on the other.
+    """
+    if text == "Ascend910B":
+        message = "soc_version 'Ascend910B' is an older chip (2019), not the 910B1 to 910B4 of A2 machines."
+        raise ConfigError(message, f"Write {FIRST_910B}.")
+    if text in KNOWN:
+        return text
+    bare = re.sub(r"^ascend[\s_-]*", "", text.strip(), flags=re.IGNORECASE)
+    for name, meant in VAGUE.items():
+        if bare.lower() == name.removeprefix("Ascend").lower():
+            raise ConfigError(f"soc_version '{text}' is a family of chips, and atc needs the chip.", f"Write {meant}.")
+    for name in KNOWN:
+        if bare.lower() == name.removeprefix("Ascend").lower():
+            name = FIRST_910B if name == "Ascend910B" else name
+            raise ConfigError(f"soc_version '{text}' is not spelled as atc wants it.", f"Write {name}.")
+    raise ConfigError(f"soc_version '{text}' is no chip that atc knows.", did_you_mean("Ascend" + bare, KNOWN))
+
+
+def from_npu_smi_name(name: str, npu_name: str = "") -> str:
+    """soc_version of a chip that npu-smi prints as `name` ("310B4", "Ascend910", "Ascend 910B3").
+
+    `npu_name` is the NPU Name of `npu-smi info -t board`, which A3 machines need ("9382"). The result is the vendor's
+    rule applied; whether atc knows it is for `checked` to say: chips newer than the list come through.
+    ConfigError for what is no name of a chip.
+    """
+    bare = re.sub(r"^ascend[\s_]*", "", name.strip(), flags=re.IGNORECASE)
+    if not re.fullmatch(r"[0-9]{3}[0-9A-Za-z_-]{0,16}", bare):
+        raise ConfigError(f"'{name}' is no name of an Ascend chip.", "Look at the Name column of `npu-smi info`.")
+    digits = re.sub(r"^(ascend)?[\s_]*(910[\s_]*)?", "", npu_name.strip(), flags=re.IGNORECASE)
+    if bare.lower() in ("910", "910c", "910_93") and re.fullmatch(r"93[0-9]{2}", digits):
+        return f"Ascend910_{digits}"
+    return "Ascend" + bare
