@@ -1,0 +1,337 @@
+"""What atc refuses, ignores or no longer wants, one rule a function: each sees the settings as corrected so far.
+
+A rule yields faults: the problem, and the changes (None: take the option away) that do what was meant. Where only the
+author can know what was meant there are no changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+from edgewright.core.command import Problem
+from edgewright.core.errors import ConfigError
+from edgewright.targets.cann import atc_options, soc
+
+Settings = Mapping[str, str]
+DEPLOY = "_deploy_model.onnx"
+BY_SUFFIX = {".onnx": "5", ".pb": "3", ".air": "1", ".prototxt": "0", ".caffemodel": "0"}
+HIGH_PRECISION = {("precision_mode", "force_fp32"), ("precision_mode", "must_keep_origin_dtype")}
+HIGH_PRECISION |= {("precision_mode_v2", "origin")}
+DYNAMIC = ("dynamic_batch_size", "dynamic_image_size", "dynamic_dims")
+
+
+@dataclass(frozen=True)
+class Fault:
+    problem: Problem
+    changes: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is known beside the command: the version of CANN and the chip ("" where unknown)."""
+
+    cann: str = ""
+    soc_version: str = ""
+
+
+Rule = Callable[[Settings, Machine], Iterator[Fault]]
+
+
+def fault(
+    option: str, severity: Literal["error", "warning", "note"], what: str, why: str, remedy: str, /,
+    **changes: str | None,
+) -> Fault:  # fmt: skip
+    return Fault(Problem(option, severity, what, why, remedy), changes)
+
+
+def converts(settings: Settings) -> bool:
+    """Whether this run reads a network (mode 0) or checks one (mode 3)."""
+    return settings.get("mode", "0") in ("0", "3")
+
+
+def chip_of(settings: Settings, machine: Machine) -> str:
+    return settings.get("soc_version", "") or machine.soc_version
+
+
+def values(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """Values outside an option's range, options that are gone, empty values."""
+    for name, value in settings.items():
+        option = atc_options.options()[name]
+        if option.removed:
+            yield fault(
+                name, "error", f"--{name} is gone.", f"{option.removed} (E10001).", "Leave it away.", **{name: None}
+            )
+        elif not value.strip() and name != "help":
+            why = "atc takes an empty value for a missing one (E10004, E10054)."
+            yield fault(name, "error", f"--{name} is empty.", why, f"Write --{name}=<value>.", **{name: None})
+        elif option.values and value not in option.values:
+            yield _outside(option, value)
+        elif option.kind == "int" and not value.isdigit():
+            why = "atc wants a whole number (E10003)."
+            yield fault(name, "error", f"--{name} is '{_short(value)}'.", why, "Write a number.", **{name: None})
+
+
+def _outside(option: atc_options.Option, value: str) -> Fault:
+    name = option.name
+    unreal = atc_options.unreal().get((name, value))
+    if unreal is not None:
+        return fault(name, "error", f"--{name}={value} does not exist.", unreal.why, unreal.instead, **{name: None})
+    other = {"precision_mode": "precision_mode_v2", "precision_mode_v2": "precision_mode"}.get(name, "")
+    what = f"--{name} is '{_short(value)}', which is none of its values."
+    if other and value in atc_options.options()[other].values:
+        remedy = f"Write --{other}={value}."
+        return fault(
+            name, "error", what, f"The value is one of --{other} (E10001).", remedy, **{name: None, other: value}
+        )
+    near = atc_options.nearest(value, option.values)
+    code = {"log": "E10010", "framework": "E10007"}.get(name, "E10006" if option.values == ("0", "1") else "E10001")
+    known = f"atc takes {', '.join(option.values)} ({code})."
+    changed = near or ("error" if name == "log" else None)
+    remedy = f"Write --{name}={changed}." if changed else f"Leave it away, and {option.default or 'nothing'} is taken."
+    return fault(name, "error", what, known, remedy, **{name: changed})
+
+
+def chip(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """The chip must be named, exactly, and must know the values asked for."""
+    written = settings.get("soc_version", "")
+    if not written and converts(settings):
+        guess = machine.soc_version or "Ascend310B4"
+        why = "atc builds for exactly one chip (E10054)."
+        remedy = f"Write --soc_version={guess}{'' if machine.soc_version else ', if yours is an Atlas 200I DK A2'}."
+        yield fault("soc_version", "error", "--soc_version is missing.", why, remedy, soc_version=guess)
+    elif written:
+        yield from _named_chip(written, machine)
+    for name, value in settings.items():
+        option = atc_options.options()[name]
+        if not option.suits(value, chip_of(settings, machine)):
+            why = f"Only chips {', '.join(option.chips[value])} compute in it."
+            better = "mixed_float16" if name == "precision_mode_v2" else "allow_mix_precision"
+            what = f"--{name}={value} is not for {chip_of(settings, machine)}."
+            yield fault(name, "error", what, why, f"Write --{name}={better}.", **{name: better})
+
+
+def _named_chip(written: str, machine: Machine) -> Iterator[Fault]:
+    if re.fullmatch(r"Ascend950[A-Za-z0-9_]{0,12}", written):
+        why = "It is newer than the table of names here (CANN 8.1)."
+        yield fault("soc_version", "note", f"{written} cannot be checked.", why, "Compare it with npu-smi info.")
+        return
+    if written == "Ascend910B":
+        what = "Ascend910B is the chip of the first Atlas 800, not 910B1 to 910B4."
+        why = "An .om for the one does not load on the other."
+        remedy = "Write the chip that `npu-smi info` prints, such as Ascend910B3, unless yours is the old one."
+        yield fault("soc_version", "warning", what, why, remedy)
+        return
+    try:
+        right = soc.checked(written)
+    except ConfigError as error:
+        right = _meant_chip(written, machine)
+        why = "atc knows only names of chips (E10001)."
+        remedy = error.remedy if right in error.remedy else f"{error.remedy} Corrected to {right}."
+        yield fault("soc_version", "error", error.message, why, remedy, soc_version=right)
+    else:
+        if machine.soc_version and right != machine.soc_version:
+            what = f"--soc_version is {right}, and the device is {machine.soc_version}."
+            why = "An .om runs only on the chip it was built for."
+            yield fault("soc_version", "error", what, why, "Write the device's.", soc_version=machine.soc_version)
+
+
+def _meant_chip(written: str, machine: Machine) -> str:
+    bare = re.sub(r"^ascend[\s_-]*", "", written.strip(), flags=re.IGNORECASE).lower()
+    if machine.soc_version:
+        return machine.soc_version
+    for name in soc.KNOWN:
+        if name.removeprefix("Ascend").lower() == bare and name != "Ascend910B":
+            return name
+    for family, meant in soc.VAGUE.items():
+        if family.removeprefix("Ascend").lower() == bare:
+            return re.findall(r"Ascend\w+", meant)[0]
+    return atc_options.nearest(f"Ascend{bare}", soc.KNOWN) or "Ascend310B4"
+
+
+def required(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """What each mode cannot do without."""
+    mode = settings.get("mode", "0")
+    if "help" in settings:
+        return
+    if converts(settings):
+        yield from _network(settings)
+    for name in {"1": ("om", "json"), "5": ("om", "json"), "6": ("om",)}.get(mode, ()):
+        if not settings.get(name):
+            yield fault(name, "error", f"--mode={mode} needs --{name}.", "atc stops with E10004.", f"Write --{name}=….")
+
+
+def _network(settings: Settings) -> Iterator[Fault]:
+    model = settings.get("model", "")
+    if not model:
+        yield fault(
+            "model", "error", "--model is missing.", "There is nothing to convert (E10004).", "Write --model=…."
+        )
+    suffix = PurePosixPath(model).suffix.lower()
+    meant = BY_SUFFIX.get(suffix, "5" if not suffix else "")
+    framework = settings.get("framework", "")
+    if not framework:
+        remedy = f"Write --framework={meant or '5 for ONNX'}."
+        why = "atc does not look into the file (E10007: 0 Caffe, 1 MindSpore, 3 TensorFlow, 5 ONNX)."
+        yield fault(
+            "framework", "error", "--framework is missing.", why, remedy, **({"framework": meant} if meant else {})
+        )
+    elif suffix in BY_SUFFIX and framework != meant:
+        what = f"--framework={framework} is not the framework of a {suffix} file."
+        why = "atc reads the file as what the option says (E10041)."
+        yield fault("framework", "error", what, why, f"Write --framework={meant}.", framework=meant)
+    if (framework or meant) == "0" and not settings.get("weight"):
+        yield fault(
+            "weight", "error", "--weight is missing.", "Caffe needs it (E10008).", "Write --weight=….caffemodel."
+        )
+    if settings.get("mode", "0") == "0":
+        yield from _output(settings, PurePosixPath(model).stem or "model")
+
+
+def _output(settings: Settings, stem: str) -> Iterator[Fault]:
+    output = settings.get("output", "")
+    if not output:
+        yield fault(
+            "output",
+            "error",
+            "--output is missing.",
+            "It is required (E10004).",
+            f"Write --output={stem}.",
+            output=stem,
+        )
+    elif output.endswith("/"):
+        yield fault("output", "error", "--output names a folder.", "It must end in a file's name (E10022).",
+                    f"Write --output={output}{stem}.", output=output + stem)  # fmt: skip
+    elif output.endswith((".om", ".om2")):
+        bare = output.rpartition(".")[0]
+        if bare and not bare.endswith("/"):
+            yield fault("output", "warning", "--output has the suffix .om.", f"atc adds one: {output}.om.",
+                        f"Write --output={bare}.", output=bare)  # fmt: skip
+    if "$" not in output and (wrong := sorted(set(re.sub(r"[A-Za-z0-9_./\-]", "", output)))):
+        signs = " ".join("space" if sign.isspace() else sign for sign in wrong)
+        clean = re.sub(r"[^A-Za-z0-9_./\-]", "_", output)
+        yield fault("output", "error", f"--output has signs that atc does not take ({signs}).",
+                    "Letters, digits, dots, hyphens, underscores and slashes are permitted (E10001).",
+                    f"Write --output={clean}.", output=clean)  # fmt: skip
+
+
+def together(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """Options that exclude or need one another, by the table."""
+    told: set[frozenset[str]] = set()
+    for name in settings:
+        option = atc_options.options()[name]
+        for other in option.excludes:
+            if other in settings and frozenset((name, other)) not in told:
+                told.add(frozenset((name, other)))
+                yield _excluding(name, other)
+        if option.needs and not any(need in settings for need in option.needs):
+            need = option.needs[0]
+            yield fault(name, "error", f"--{name} needs --{need}.", "atc stops without it (E10004, E10057).",
+                        f"Write --{need} too.", **({} if need == "input_shape" else {name: None}))  # fmt: skip
+        yield from _effect(option, settings)
+
+
+def _excluding(name: str, other: str) -> Fault:
+    # Of two ways the newer stays, of gears and pictures the pictures, of gears those that say most.
+    newer = other in ("precision_mode_v2", "op_precision_mode", "insert_op_conf", "dynamic_dims", "input_shape")
+    keep, drop = (other, name) if newer and name != "insert_op_conf" else (name, other)
+    code = "E10056" if "precision_mode" in (name, other) else "E10009" if {name, other} & set(DYNAMIC) else "E10047"
+    what = f"--{name} and --{other} exclude each other."
+    why = f"atc takes only one of them ({code})."
+    if "insert_op_conf" in (name, other):
+        why = "atc does not combine AIPP with dims gears (E10001)."
+    return fault(drop, "error", what, why, f"Keep --{keep} alone.", **{drop: None})
+
+
+def _effect(option: atc_options.Option, settings: Settings) -> Iterator[Fault]:
+    name = option.name
+    for other, forbidding in option.never_with.items():
+        if settings.get(other) in forbidding:
+            what = f"--{name} has no effect under --{other}={settings[other]}."
+            yield fault(
+                name, "warning", what, "That mode keeps every operator's precision.", "Leave it away.", **{name: None}
+            )
+    if option.only_with and not any(settings.get(other) in wanted for other, wanted in option.only_with.items()):
+        remedy = "Write --precision_mode_v2=mixed_float16 too."
+        change = (
+            {} if {"precision_mode", "precision_mode_v2"} & set(settings) else {"precision_mode_v2": "mixed_float16"}
+        )
+        yield fault(name, "error", f"--{name} works only under mixed precision.", "atc refuses it otherwise (E10001).",
+                    remedy, **(change or {name: None}))  # fmt: skip
+    wanted = option.frameworks.get(settings.get("framework", "5"))
+    if option.frameworks and wanted is None and name == "weight":
+        yield fault(
+            name, "warning", f"--{name} is for Caffe only.", "atc ignores it.", "Leave it away.", **{name: None}
+        )
+
+
+def ageing(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """Options on their way out, and options newer than the toolkit."""
+    for name in settings:
+        option = atc_options.options()[name]
+        if option.deprecated:
+            instead = f" --{option.instead} replaces it." if option.instead else ""
+            yield fault(name, "warning", f"--{name} is deprecated.", f"It still works; {option.deprecated}.{instead}",
+                        _successor(name))  # fmt: skip
+        if option.since and atc_options.older(machine.cann, option.since):
+            what = f"--{name} is in the documents of CANN {option.since} and newer; yours is {machine.cann}."
+            yield fault(name, "warning", what, "An older atc stops at an option it does not know.", "Leave it away.")
+
+
+def _successor(name: str) -> str:
+    if name in ("op_select_implmode", "optypelist_for_implmode"):
+        return "Write --op_precision_mode=FILE with lines such as Sigmoid=high_performance under [ByOpType]."
+    return "Write ranges in --input_shape." if name == "input_shape_range" else "Leave it away."
+
+
+def quantised(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """A deploy model of AMCT is INT8 already: no gears, no mode that keeps float."""
+    if not settings.get("model", "").endswith(DEPLOY):
+        return
+    for name in DYNAMIC:
+        if name in settings:
+            what = f"--{name} does not go with a model quantised by AMCT."
+            yield fault(name, "error", what, "INT8 needs one fixed shape (E10055).",
+                        "Convert once for each shape, at the batch it was calibrated with.",
+                        **{name: None, "input_shape": None})  # fmt: skip
+    for name, value in settings.items():
+        if (name, value) in HIGH_PRECISION:
+            what = f"--{name}={value} does not go with a model quantised by AMCT."
+            why = "A high-precision mode loses what INT8 gains, and gains no accuracy; the vendor rules it out."
+            yield fault(name, "error", what, why, "Leave it away.", **{name: None})
+
+
+def pictures(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """AIPP changes what the program feeds."""
+    if not settings.get("insert_op_conf"):
+        return
+    layout = settings.get("input_format", "NCHW")
+    if layout not in ("NCHW", "NHWC"):
+        why = "With AIPP only NCHW and NHWC are accepted (E10001)."
+        yield fault("input_format", "error", f"--input_format={layout} does not go with AIPP.", why,
+                    "Leave it away.", input_format=None)  # fmt: skip
+    yield fault("insert_op_conf", "note", "With AIPP the model's input is UINT8 NHWC.",
+                "Normalisation is inside then; a program that also normalises gets wrong results.",
+                "Feed raw pictures, in the size that aclmdlGetInputSizeByIndex gives.")  # fmt: skip
+
+
+def host(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """Where the .om will run: a 310B board is linux/aarch64, the machine that converts mostly is not."""
+    cpu = settings.get("host_env_cpu", "")
+    if not chip_of(settings, machine).startswith("Ascend310B") or settings.get("mode", "0") != "0":
+        return
+    if cpu == "x86_64":
+        yield fault("host_env_cpu", "warning", "--host_env_cpu=x86_64 for a 310B chip.",
+                    "An Atlas 200I DK A2 is linux/aarch64; an .om bound to x86_64 does not load there.",
+                    "Write --host_env_os=linux --host_env_cpu=aarch64, unless the chip sits in a PC.")  # fmt: skip
+    elif not cpu:
+        yield fault("host_env_cpu", "note", "The .om may be bound to the processor of the machine that converts.",
+                    "It is called <output>_linux_x86_64.om then, and a board (aarch64) does not load it.",
+                    "If that happens, add --host_env_os=linux --host_env_cpu=aarch64.")  # fmt: skip
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
