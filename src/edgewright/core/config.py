@@ -132,6 +132,11 @@ class TargetConfig(_Section):
     root: str | None = Field(None, description="Where releases live on the device.")
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of the family (threads, streams, …).")
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the family is told: its options, and the board where one is named."""
+        return {**self.options, **({"board": self.board} if self.board else {})}
+
     @field_validator("precision")
     @classmethod
     def _known(cls, value: list[str] | None) -> list[str] | None:

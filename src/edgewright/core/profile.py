@@ -15,7 +15,8 @@ class Operator(Record):
     `flops` and `bytes` are per inference, from shapes; 0 where not known. `dtype` is the precision
     it executed in. `efficiency` is achieved ÷ attainable by the roofline model (Williams et al.,
     2009: min(peak, intensity × bandwidth)); nan where it cannot be known. `nodes` are the graph
-    nodes fused into it.
+    nodes fused into it. `counters` are what the device's own counters said, by name, as fractions of the
+    operator's time: mac_ratio, vec_ratio, mte2_ratio (Ascend's pipes); empty where nothing counted.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Operator(Record):
     bound: str = ""
     kernel: str = ""
     nodes: tuple[str, ...] = ()
+    counters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class MemoryPoint(Record):
 @dataclass(frozen=True)
 class Profile(Record):
     """`tool` is who measured (torch, onnxruntime, openvino, msprof, torch_npu). `phases` maps
-    preprocess, host_to_device, compute, device_to_host, postprocess, idle to microseconds."""
+    preprocess, host_to_device, compute, device_to_host, postprocess, idle to microseconds; imported captures also
+    know communication (between devices) and transfer (a copy whose direction was not recorded). Tracks of the
+    timeline that begin with "host" are calls on the CPU, beside the device."""
 
     tool: str
     device: str

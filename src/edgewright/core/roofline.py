@@ -104,7 +104,8 @@ def annotate(profile: Profile, facts: Facts) -> Profile:
     """The profile with flops, bytes, share, efficiency and bound filled in for each operator.
 
     Shares are of the operators' summed time and add up to 1. What a profiler already counted (flops, bytes)
-    is kept. Efficiency is nan, and bound "", where shapes or the device's peaks are not known.
+    is kept. Where shapes or the device's peaks are not known, efficiency and bound stay as they came: nan and ""
+    unless the device's own counters told them.
     """
     total = sum(operator.duration_us for operator in profile.operators)
     annotated = tuple(_annotated(operator, profile.precision, total, facts) for operator in profile.operators)
@@ -118,7 +119,7 @@ def _annotated(operator: Operator, precision: str, total_us: float, facts: Facts
     known = replace(known, flops=work, bytes=moved, share=operator.duration_us / total_us if total_us > 0 else 0.0)
     limit = attainable_us(known, executed, facts)
     if math.isnan(limit):
-        return replace(known, efficiency=math.nan, bound="")
+        return known  # its efficiency and bound stay as the profiler's own counters told them
     bound = COMPUTE if _arithmetic_us(work, executed, facts) >= moved / (facts.bandwidth * 1e3) else MEMORY
     efficiency = limit / operator.duration_us if operator.duration_us > 0 else math.nan
     return replace(known, efficiency=efficiency, bound=bound)
@@ -164,6 +165,9 @@ def _matmul(operator: Operator) -> float:
     first, result = operator.inputs[0], operator.outputs[0]
     if len(first) == 2 and len(result) == 2:  # Gemm may transpose its first operand: the inner size is what is left
         inner = _elements(first) / result[0] if result[0] > 0 else 0.0
+        second = operator.inputs[1]
+        if len(second) == 2 and result[1] > 0 and _elements(second) / result[1] != inner:
+            return 0.0  # the operands disagree on what is summed over
     else:
         inner = float(first[-1])
     return 2.0 * _elements(result) * max(inner, 0.0)

@@ -26,7 +26,8 @@ class Measurement(Record):
     """One service measured on one device. Times are milliseconds end to end (decoded pixels or
     tensors in, predictions out); `phases` splits the median (preprocess, compute, postprocess).
     `speedup` is base p50 ÷ own p50 from the same alternating rounds; `base` names the base.
-    `executed` maps a precision to its share of compute time, as the runtime reports it."""
+    `device_bytes` is what the engine holds on an accelerator. `executed` maps a precision to its share of compute
+    time, as the runtime reports it."""
 
     p50: Estimate
     p90: Estimate
@@ -43,6 +44,7 @@ class Measurement(Record):
     batch: int = 1
     rounds: int = 0
     simulated: bool = False
+    device_bytes: int = 0
     round_p50: tuple[float, ...] = ()
     """The median of each round: two measurements of the same race are compared round by round."""
 

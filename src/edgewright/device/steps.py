@@ -237,6 +237,25 @@ def layout(to: str) -> Move:
     return move
 
 
+def nv12() -> Move:
+    """YUV420SP as camera and video units give it: [1, 1.5·H, W, 1], a plane of luma, then a row of U, V pairs for every
+    two rows. BT.601 full range (JPEG, ITU-T T.871), chroma averaged over 2×2 pixels; H and W are even."""
+    weights = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
+
+    def move(array: Array, geometry: Geometry) -> Tuple[Array, Geometry]:
+        height, width = array.shape[:2]
+        if height % 2 or width % 2:
+            raise StepError(f"NV12 needs even sizes, not {width}×{height}.", "Resize to even sizes before it.")
+        full = array.astype(np.float32) @ weights.T
+        out = np.empty((1, height * 3 // 2, width, 1), np.uint8)
+        out[0, :height, :, 0] = np.clip(full[..., 0] + 0.5, 0, 255)
+        chroma = full[..., 1:].reshape(height // 2, 2, width // 2, 2, 2).mean(axis=(1, 3))
+        out[0, height:, :, 0] = np.clip(chroma + 128.5, 0, 255).reshape(height // 2, width)
+        return out, geometry
+
+    return move
+
+
 class _Kept:
     """An array that is kept from call to call, in memory the way the layout step will want it: [H, W, C]
     pixels that become [1, C, H, W] are written by planes, so that no copy follows."""
@@ -265,6 +284,7 @@ _MOVES: Dict[str, Callable[..., Move]] = {
     "normalise": normalise,
     "cast": cast,
     "layout": layout,
+    "nv12": nv12,
 }
 PREPROCESS = tuple(_MOVES)
 POSTPROCESS = (*DECODERS, "nms", "unletterbox", "softmax", "identity", "top_k")

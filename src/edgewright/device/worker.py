@@ -184,10 +184,14 @@ class Worker:
         return {"count": len(samples)}
 
     def memory(self) -> Dict[str, Any]:
-        """Resident bytes now and at their highest, less the decoded samples kept for timing."""
+        """Resident bytes now and at their highest, less the decoded samples kept for timing; and what engines hold on
+        a device of their own."""
         now, peak = resident_bytes()
         kept = sum(size for _, size in self._decoded.values())
-        return {"bytes": max(0, now - kept), "peak_bytes": max(0, peak - kept), "kept_bytes": kept}
+        engines = [engine.engine for engine in self._service.engines.values()]
+        apart = sum(int(one.memory().get("device_bytes", 0)) for one in engines if hasattr(one, "memory"))
+        held = {"bytes": max(0, now - kept), "peak_bytes": max(0, peak - kept), "kept_bytes": kept}
+        return {**held, "device_bytes": apart}
 
     def executed(self) -> Dict[str, Any]:
         """What ran in which precision: {"precisions": {dtype: share}, "ops": {dtype: count}} over all engines."""

@@ -19,6 +19,8 @@ def rewrite(model: Any, node: Any, version: int) -> None:
     rule = _RULES.get(node.op_type) if version < 13 else None
     if node.op_type == "HardSwish" and version < 14:
         rule = _hard_swish
+    if node.op_type == "LayerNormalization" and version < 17:
+        rule = _layer_norm
     if rule is None:
         raise InputError(
             f"The operator {node.op_type} ({node.name or node.output[0]}) cannot be said in opset {version}.",
@@ -81,6 +83,36 @@ def _hard_swish(model: Any, node: Any) -> None:
     node = model.graph.node[at + 1]
     node.op_type = "Mul"
     surgery.replace(node.input, [node.input[0], gate])
+
+
+def _layer_norm(model: Any, node: Any) -> None:
+    """(x − mean) ÷ √(variance + ε) · scale + shift over the last axis, written out."""
+    from onnx import helper
+
+    axis = surgery.attribute(node, "axis", -1)
+    if axis not in (-1, _rank(model, node.input[0]) - 1) or len([name for name in node.output if name]) > 1:
+        raise InputError(f"The LayerNormalization {node.name} is not over the last axis alone.", "Export opset 17.")
+    out, label = node.output[0], node.name or node.output[0]
+    two = surgery.store(model, surgery.fresh_name(model, f"{out}.two"), np.array(2, np.float32))
+    epsilon = np.array(surgery.attribute(node, "epsilon", 1e-5), np.float32)
+    small = surgery.store(model, surgery.fresh_name(model, f"{out}.epsilon"), epsilon)
+    made: list[Any] = []
+
+    def add(kind: str, *entering: str, leaving: str = "", **options: Any) -> str:
+        name = leaving or surgery.fresh_name(model, f"{out}.{len(made)}")
+        made.append(helper.make_node(kind, entering, [name], name=f"{label}.{kind}_{len(made)}", **options))
+        return name
+
+    centred = add("Sub", node.input[0], add("ReduceMean", node.input[0], axes=[-1]))
+    variance = add("ReduceMean", add("Pow", centred, two), axes=[-1])
+    normal = add("Div", centred, add("Sqrt", add("Add", variance, small)))
+    shifted = len(node.input) > 2 and bool(node.input[2])
+    scaled = add("Mul", normal, node.input[1], leaving="" if shifted else out)
+    if shifted:
+        add("Add", scaled, node.input[2], leaving=out)
+    at = next(i for i, other in enumerate(model.graph.node) if other.output == node.output)
+    nodes = list(model.graph.node)
+    surgery.replace(model.graph.node, [*nodes[:at], *made, *nodes[at + 1 :]])
 
 
 _RULES: dict[str, Rule] = {

@@ -30,7 +30,7 @@ async def connect(project: Project, target: TargetConfig) -> Link:
     if surroundings is None:
         return link
     try:
-        return Surrounded(link, await surroundings(link, target.options))
+        return Surrounded(link, await surroundings(link, target.settings))
     except BaseException:
         await link.close()
         raise

@@ -62,18 +62,18 @@ class TargetName(Record):
 
 
 def offers_of(target: TargetConfig, loaded: Loaded, data: Data, facts: Facts) -> tuple[Recipe, ...]:
-    """What the family can build, cut to the precisions that the configuration allows; fp32 always stays,
-    because a run always ends usable."""
+    """What the family can build, cut to the precisions that the configuration allows; fp32 always stays (and what
+    else the family never leaves out), because a run always ends usable."""
     calibrated = data.calibration is not None
     member = targets.get(target.family)
-    found = tuple(member.offers(loaded.main, loaded.task, facts, target.options, calibrated))
+    found = tuple(member.offers(loaded.main, loaded.task, facts, target.settings, calibrated))
     if target.precision is not None:
         unknown = [p for p in target.precision if p not in member.precisions]
         if unknown:
             raise ConfigError(
                 f"The family {target.family} cannot build {unknown[0]}.", f"It builds {', '.join(member.precisions)}."
             )
-        wanted = {*target.precision, "fp32"}
+        wanted = {*target.precision, *getattr(member, "always", ("fp32",))}
         if "int8" in wanted and not any(r.precision == "int8" for r in found) and not calibrated:
             raise ConfigError(
                 f"Target {target.name} asks for int8, and there is no calibration data.",

@@ -77,8 +77,8 @@ async def race(
                 )
                 _keep(laps[turn], answer)
             progress.step(number + 1, rounds, "alternating rounds")
+        memory = [await worker.ask("memory") for worker in workers]  # before `executed`, which opens more of its own
         executed = [await worker.ask("executed") for worker in workers]
-        memory = [int((await worker.ask("memory"))["peak_bytes"]) for worker in workers]
         loads = [float(worker.ready.get("load_seconds", 0.0)) for worker in workers]
     return {
         entrant.name: _measurement(
@@ -102,7 +102,7 @@ def _measurement(
     base: _Laps | None,
     base_name: str,
     executed: Mapping[str, Any],
-    memory: int,
+    memory: Mapping[str, Any],
     load_seconds: float,
 ) -> Measurement:
     def percentile(q: float) -> Estimate:
@@ -119,7 +119,8 @@ def _measurement(
         p99=percentile(99),
         throughput=statistics.over_rounds([[rate] for rate in laps.rates], lambda pooled: float(np.median(pooled))),
         phases={phase: float(np.median(values)) for phase, values in laps.phases.items()},
-        memory_bytes=memory,
+        memory_bytes=int(memory["peak_bytes"]),
+        device_bytes=int(memory.get("device_bytes", 0)),
         load_seconds=load_seconds,
         executed={str(k): float(v) for k, v in executed.get("precisions", {}).items()},
         executed_ops={str(k): int(v) for k, v in executed.get("ops", {}).items()},

@@ -36,6 +36,7 @@ class CandidateResult(Record):
     drop_interval: tuple[float, float] | None
     size_bytes: int
     memory_bytes: int | None
+    device_bytes: int | None
     executed_precisions: dict[str, float]
     predicted_latency_ms: float | None
     build_seconds: float
@@ -121,6 +122,7 @@ def row(verdict: Verdict, shape: tuple[int | None, ...]) -> CandidateResult:
         drop_interval=(drop.low, drop.high) if drop else None,
         size_bytes=verdict.size_bytes,
         memory_bytes=m.memory_bytes if m else None,
+        device_bytes=m.device_bytes if m else None,
         executed_precisions=dict(m.executed) if m else {},
         predicted_latency_ms=verdict.recipe.predicted_latency_ms,
         build_seconds=verdict.build_seconds,

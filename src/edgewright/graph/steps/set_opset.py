@@ -1,6 +1,6 @@
 """set_opset: the default operator set becomes `version`, for converters that read only one.
 
-Before: any version. After: that version, the same answers. Operators whose definition did not change but for the
+Before: any version. After: that version (or, where allowed, the nearest one above it), the same answers. Operators whose definition did not change but for the
 types it lists are relabelled, the others rewritten by a rule (graph/opset_rules.py); what has none is refused with the
 operator's name. ONNX's own version converter is not used: downwards it stops at Pow, Add and others that never changed
 but in their types ("No Adapter From Version 15 for Pow", onnx 1.23).
@@ -22,14 +22,28 @@ IR_VERSION = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8}
 
 
 def apply(model: Any, spec: TaskSpec, params: Mapping[str, Any]) -> StepResult:
-    version, now = int(params["version"]), surgery.opset(model)
+    """`version` is wanted; with `at_most` the next ones up to it are tried where the graph cannot be said in it."""
+    wanted, now = int(params["version"]), surgery.opset(model)
+    last = min(int(params.get("at_most", wanted)), now)
+    refusal: InputError | None = None
+    for version in range(wanted, max(wanted, last) + 1):
+        try:
+            return _to(model, spec, version)
+        except InputError as error:
+            refusal = refusal or error  # what the oldest one lacks is the reason worth telling
+    assert refusal is not None
+    raise refusal
+
+
+def _to(model: Any, spec: TaskSpec, version: int) -> StepResult:
+    now = surgery.opset(model)
     if now == version:
         return StepResult(model, spec, False, f"the graph is in opset {version} already")
     changed = _changed_operators(model, now, version)
     done = _relabelled(model, version)
-    for node in list(done.graph.node):
-        if node.op_type in changed:
-            rewrite(done, node, version)
+    for result in [node.output[0] for node in done.graph.node if node.op_type in changed]:
+        # looked up anew each time: a rule may have replaced the whole list of nodes
+        rewrite(done, next(node for node in done.graph.node if node.output[0] == result), version)
     if surgery.opset(done) != version:
         raise InputError(f"The graph came out in opset {surgery.opset(done)}, not {version}.", "Export it again.")
     feeds = parity.random_feeds(model)
@@ -55,7 +69,7 @@ def _changed_operators(model: Any, now: int, version: int) -> list[str]:
     return [kind for kind in kinds if _meaning(kind, shape_of(kind, now)) != _meaning(kind, shape_of(kind, version))]
 
 
-_ADDED_LATER = {
+_ADDED_LATER: dict[str, dict[str, int | None]] = {
     "Reshape": {"allowzero": 0},
     "BatchNormalization": {"training_mode": 0},
     "Cast": {"saturate": 1},

@@ -1,0 +1,5 @@
+"""Huawei Ascend through CANN."""
+
+from edgewright.targets.cann.target import Cann
+
+MEMBER = Cann()

@@ -1,0 +1,197 @@
+"""A conversion as files and commands: everything a CANN host needs to make one .om, whoever runs it there.
+
+The folder holds `model.onnx` and whatever the recipe needs beside it (`aipp.cfg`, `amct.cfg`, `calibration/`, …); the
+commands are run in it, in order, and leave `<role>.om` (or `<role>_linux_<arch>.om`: the vendor's tool decides).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgewright.core.errors import ConfigError, InputError, ToolError
+from edgewright.core.model import Model, Role, Step
+from edgewright.core.profile import Finding
+from edgewright.core.recipe import Port, Recipe
+from edgewright.core.record import Record
+from edgewright.core.task import Dataset, TaskSpec
+from edgewright.graph import surgery
+from edgewright.graph.step import apply
+from edgewright.targets import emit
+from edgewright.targets.calibration import Calibration
+from edgewright.targets.cann import aipp, amct, atc_command, sensitivity
+from edgewright.targets.cann.precheck import precheck
+from edgewright.targets.cann.quantised_model import is_quantised
+
+
+@dataclass(frozen=True)
+class Conversion(Record):
+    """One model's way to an .om: commands to run in `folder`, and what the .om will look like to a program."""
+
+    role: Role
+    folder: Path
+    commands: tuple[tuple[str, ...], ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    task: TaskSpec
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def prepare(
+    models: Mapping[Role, Model], spec: TaskSpec, recipe: Recipe, calibration: Dataset | None, folder: Path
+) -> tuple[Conversion, ...]:
+    """Writes one folder per role. ToolError where the pre-check finds what no converter will take."""
+    return tuple(_prepare(role, model, spec, recipe, calibration, folder / role) for role, model in models.items())
+
+
+def _prepare(
+    role: Role, model: Model, spec: TaskSpec, recipe: Recipe, calibration: Dataset | None, folder: Path
+) -> Conversion:
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = tuple(_at_batch(step, recipe.batch) for step in recipe.graph)
+    carried = is_quantised(model.path)
+    if carried:  # nothing may come between a quantiser's nodes and the converter
+        steps = tuple(step for step in steps if step.kind in ("fix_batch",))
+    results = apply(emit.read_graph(model.path), spec, steps)
+    graph, task = results[-1].model, results[-1].spec
+    notes = [f"{step.kind}: {result.note}" for step, result in zip(steps, results, strict=False)]
+    _name_nodes(graph)
+    inputs, outputs = emit.ports(graph, spec, recipe.batch)
+    _fixed(inputs)
+    chain = recipe.toolchain
+    found = precheck(graph, soc_version=chain["soc_version"], cann=chain["cann"], quantised=recipe.precision == "int8")
+    stops = [finding for finding in found if finding.severity == "error"]
+    if stops:
+        raise ToolError(f"{stops[0].title}: {stops[0].detail}", stops[0].remedy or "Change the model there.")
+    emit.write_graph(graph, folder / "model.onnx")
+    _asserted(folder / "model.onnx", surgery.opset(graph))
+    commands: list[tuple[str, ...]] = []
+    if recipe.quantiser.get("kind"):
+        commands.append(_quantising(graph, task, recipe, calibration, inputs, outputs, folder, notes))
+    unit = aipp.take_over(task, inputs[0].shape, str(chain.get("aipp"))) if _has_unit(chain, inputs) else None
+    if unit:
+        (folder / "aipp.cfg").write_text(unit.config, encoding="utf-8")
+        notes.append(unit.reason)
+        task = unit.spec
+    commands.append(("atc", *_atc(role, recipe, inputs, folder, bool(unit))))
+    if unit:
+        inputs = (replace(inputs[0], dtype="uint8", shape=unit.shape),)
+    return Conversion(role, folder, tuple(commands), inputs, outputs, task, tuple(notes), found)
+
+
+def _at_batch(step: Step, batch: int) -> Step:
+    return Step(step.kind, {"batch": batch}) if step.kind == "fix_batch" else step
+
+
+def _name_nodes(graph: Any) -> None:
+    """Every node gets a name of its own: AMCT's skip_layers and the .om's output names are made of them."""
+    seen: set[str] = set()
+    for number, node in enumerate(graph.graph.node):
+        name = node.name or f"{node.op_type}_{number}"
+        while name in seen:
+            name = f"{name}_{number}"
+        node.name = name
+        seen.add(name)
+
+
+def _fixed(inputs: tuple[Port, ...]) -> None:
+    for port in inputs:
+        if any(not isinstance(n, int) for n in port.shape):
+            shape = "×".join("?" if n is None else str(n) for n in port.shape)
+            raise InputError(
+                f"The input {port.name} is {shape}: an .om has fixed shapes.",
+                f"Give them: model: {{inputs: {{{port.name}: […]}}}}.",
+            )
+
+
+def _asserted(path: Path, wanted: int) -> None:
+    """The operator set in the file that was written, read back: what it says is what the vendor's parser gets."""
+    import onnx
+
+    written = surgery.opset(onnx.load(str(path), load_external_data=False))
+    if written != wanted:
+        raise InputError(f"{path.name} was written in opset {written}, not {wanted}.", "Report this.")
+
+
+def _has_unit(chain: Mapping[str, Any], inputs: tuple[Port, ...]) -> bool:
+    return bool(chain.get("aipp")) and chain["aipp"] != "off" and len(inputs) == 1 and inputs[0].dtype == "float32"
+
+
+def _quantising(
+    graph: Any,
+    task: TaskSpec,
+    recipe: Recipe,
+    calibration: Dataset | None,
+    inputs: tuple[Port, ...],
+    outputs: tuple[Port, ...],
+    folder: Path,
+    notes: list[str],
+) -> tuple[str, ...]:
+    """The command that makes the deploy model, its files written."""
+    kind = recipe.quantiser["kind"]
+    if kind == "convert":
+        return amct.convert_command()
+    if calibration is None:
+        raise ConfigError("INT8 by calibration needs data.", "Give `data: {calibration: …}`.")
+    data = Calibration(calibration, task, inputs, outputs, int(recipe.quantiser.get("samples", 32)))
+    skipped = list(recipe.keep_float)
+    if recipe.quantiser.get("skip") == "sensitive":
+        ranked = sensitivity.rank(graph, data)
+        skipped += [layer.name for layer in sensitivity.worst(ranked)]
+        notes.append(sensitivity.sentence(ranked))
+    batches = amct.write_batches(data, inputs, folder / "calibration")
+    if kind == "modelslim":
+        (folder / "quantise.py").write_text(amct.modelslim_script(inputs), encoding="utf-8")
+        return ("python3", "quantise.py")
+    (folder / "amct.cfg").write_text(amct.configuration(batches, skipped), encoding="utf-8")
+    notes.append(f"AMCT calibrates on {batches} batches; {len(skipped)} layers are left in FP16 (skip_layers).")
+    return amct.command(inputs)
+
+
+def _atc(role: Role, recipe: Recipe, inputs: tuple[Port, ...], folder: Path, unit: bool) -> tuple[str, ...]:
+    """The converter's options, each from a field of the recipe, checked by the table of what atc takes."""
+    chain, settings = recipe.toolchain, recipe.quantiser
+    images = all(len(port.shape) == 4 for port in inputs)
+    options = {
+        "model": amct.DEPLOYED if settings.get("kind") else "model.onnx",
+        "framework": "5",
+        "output": role,
+        "soc_version": str(chain["soc_version"]),
+        "input_shape": ";".join(f"{p.name}:{','.join(str(n) for n in p.shape)}" for p in inputs),
+        "input_format": "NCHW" if images else "ND",
+        "log": "error",
+    }
+    if unit:
+        options["insert_op_conf"] = "aipp.cfg"
+    if settings.get("precision_mode_v2"):
+        options["precision_mode_v2"] = str(settings["precision_mode_v2"])
+    if settings.get("keep_dtype"):
+        (folder / "keep_dtype.txt").write_text("\n".join(map(str, settings["keep_dtype"])) + "\n", encoding="utf-8")
+        options["keep_dtype"] = "keep_dtype.txt"
+    if chain.get("fusion"):
+        (folder / "fusion.cfg").write_text(_fusion_switches(chain["fusion"]), encoding="utf-8")
+        options["fusion_switch_file"] = "fusion.cfg"
+    if chain.get("op_precision_mode"):
+        lines = ["[ByOpType]", *(f"{op}={mode}" for op, mode in chain["op_precision_mode"].items())]
+        (folder / "op_precision.ini").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        options["op_precision_mode"] = "op_precision.ini"
+    if chain.get("small_channel"):
+        options["enable_small_channel"] = "1"
+    if chain.get("host"):  # converted on another machine: the .om has to be told whose processor runs the program
+        options["host_env_os"], options["host_env_cpu"] = "linux", str(chain.get("machine") or "aarch64")
+    return atc_command.build(options, soc_version=str(chain["soc_version"]), cann=str(chain["cann"]))
+
+
+def _fusion_switches(wanted: Any) -> str:
+    """`off` turns every pass off that may be; a mapping names passes (GE: fusion_switch_file)."""
+    if wanted == "off":
+        switch: dict[str, Any] = {"GraphFusion": {"ALL": "off"}, "UBFusion": {"ALL": "off"}}
+    elif isinstance(wanted, Mapping):
+        switch = {"GraphFusion": {str(name): str(state) for name, state in wanted.items()}}
+    else:
+        raise ConfigError(f"fusion is {wanted!r}.", "Give `off`, or pass names with on or off.")
+    return json.dumps({"Switch": switch}, indent=1) + "\n"
