@@ -57,7 +57,7 @@ _CALLS = {  # those that answer an error code, and the types of their arguments
     "aclmdlGetInputDims": "pzp", "aclmdlGetInputDimsV2": "pzp", "aclmdlGetOutputDims": "pzp",
     "aclmdlGetCurOutputDims": "pzp", "aclmdlGetInputIndexByName": "psp",
     "aclmdlAddDatasetBuffer": "pp", "aclmdlDestroyDataset": "p", "aclDestroyDataBuffer": "p",
-    "aclmdlExecute": "upp",
+    "aclmdlExecute": "upp", "aclmdlGetFirstAippInfo": "uzp",
     "aclmdlGetDynamicBatch": "pp", "aclmdlGetDynamicHW": "pzp", "aclmdlGetInputDynamicGearCount": "pzp",
     "aclmdlGetInputDynamicDims": "pzpz",
     "aclmdlSetDynamicBatchSize": "upzl", "aclmdlSetDynamicHWSize": "upzll", "aclmdlSetInputDynamicDims": "upzp",

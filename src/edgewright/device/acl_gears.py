@@ -92,6 +92,8 @@ def no_gears() -> Gears:
 
 
 def _filled(tensor: "Tensor", key: Sequence[int]) -> Tuple[int, ...]:
-    """The shape with its open dimensions set in order; a dimension no key fills is 1."""
+    """The shape with its open dimensions set in order; of a YUV420SP picture the rows of bytes."""
     left = list(key)
+    if tensor.yuv420 and tensor.shape[1] is None and left:
+        left[0] = left[0] * 3 // 2
     return tuple(left.pop(0) if n is None and left else int(n or 1) for n in tensor.shape)

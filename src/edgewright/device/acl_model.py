@@ -27,6 +27,9 @@ _DTYPES = {  # aclDataType
 }  # fmt: skip
 _BFLOAT16 = "bfloat16"
 HUGE_FIRST = 0
+YUV420SP = 1
+AIPP_INFO_BYTES = 1 << 20
+"""Room for an aclAippInfo (299 KiB in CANN 8 and 9), of which only the first field, the format, is read."""
 
 
 class Tensor(object):
@@ -34,6 +37,7 @@ class Tensor(object):
 
     def __init__(self, index: int, name: str, dtype: str, shape: Sequence[Optional[int]], size: int) -> None:
         self.index, self.name, self.dtype, self.shape, self.bytes = index, name, dtype, list(shape), size
+        self.yuv420 = False
         self.device = ctypes.c_void_p()
         self.host = ctypes.c_void_p()
         self._raw: Array = np.empty(0, np.uint8)
@@ -73,6 +77,8 @@ class Model(object):
         self.outputs = self._tensors("Output")
         self.inputs = [tensor for tensor in everything if not tensor.name.startswith((GEAR_INPUT, AIPP_INPUT))]
         self._refuse_dynamic_aipp(everything)
+        for tensor in self.inputs:
+            tensor.yuv420 = self._aipp_format(tensor) == YUV420SP
         self.buffer_bytes = 0
         for tensor in everything + self.outputs:
             self._allocate(tensor)
@@ -179,6 +185,16 @@ class Model(object):
                 "The model was converted with dynamic AIPP, whose settings this engine does not give.",
                 "Convert it again with aipp_mode: static.",
             )
+
+    def _aipp_format(self, tensor: Tensor) -> int:
+        """aclAippInputFormat of the pictures that static AIPP takes at this input; 0 where it takes none."""
+        if tensor.dtype != "uint8" or not self._library.has("aclmdlGetFirstAippInfo"):
+            return 0
+        info = ctypes.create_string_buffer(AIPP_INFO_BYTES)
+        if self._library.code("aclmdlGetFirstAippInfo", self.id, tensor.index, info):
+            self._library.value("aclGetRecentErrMsg")  # an answer, not an error: it shall not stand in the next one
+            return 0
+        return ctypes.c_int32.from_buffer(info).value
 
     def _allocate(self, tensor: Tensor) -> None:
         self._library.call("aclrtMalloc", ctypes.byref(tensor.device), tensor.bytes, HUGE_FIRST)
