@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any, Callable, Mapping
 
-from edgewright.device import processes
+from edgewright.device import durable, processes
 from edgewright.device.log import Log
 from edgewright.device.release import Layout
 
@@ -94,14 +94,23 @@ class Child(object):
 
 
 def environment(folder: str, layout: Layout) -> Mapping[str, str]:
-    """For a program that runs out of a release: its own code, and no compiled files left inside it."""
-    return dict(
-        os.environ,
-        PYTHONPATH=os.path.join(folder, "app"),
+    """For a program that runs out of a release: its own code, the variables that its runtime needs on this device (they
+    came with the installation: nothing here reads a login shell's files), and no compiled files left inside it."""
+    own = durable.read_json(os.path.join(folder, "release.json")) or {}
+    wanted = (own.get("serve") or {}).get("environment") or {}
+    found = dict(os.environ)
+    for name, value in wanted.items():
+        value = str(value)
+        lists = name in ("PATH", "LD_LIBRARY_PATH") and found.get(name) and found[name] != value
+        found[name] = value + ":" + found[name] if lists else value
+    more = ":" + wanted["PYTHONPATH"] if wanted.get("PYTHONPATH") else ""
+    found.update(
+        PYTHONPATH=os.path.join(folder, "app") + more,
         PYTHONNOUSERSITE="1",
         PYTHONUNBUFFERED="1",
         PYTHONPYCACHEPREFIX=os.path.join(layout.run, "compiled"),
     )
+    return found
 
 
 def _verdict(said: bytes) -> str:

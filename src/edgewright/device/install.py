@@ -109,8 +109,17 @@ def _alone(layout: Layout) -> Iterator[None]:
 
 
 def _version(distribution: str) -> str:
-    """The version of an installed distribution, "" where there is none."""
+    """The version of an installed distribution, or of CANN, which is none; "" where there is none."""
     import importlib.metadata
+
+    if distribution == "cann":
+        from edgewright.device.acl import AclError, Library
+        from edgewright.device.cann_version import version
+
+        try:
+            return version(Library())
+        except AclError:
+            return ""
 
     try:
         return importlib.metadata.version(distribution)

@@ -87,6 +87,8 @@ async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, 
         steps.append("Start the service.")
     host, port = settings.get("host") or "127.0.0.1", settings.get("port") or "the first free port from 8080"
     steps.append(f"Serve on {host}, port {port}" + (f", with {settings['source']}." if settings.get("source") else "."))
+    if settings.get("environment"):
+        steps.append(f"Give it the variables of its runtime: {', '.join(sorted(settings['environment']))}.")
     steps.append("Go back to the release before, and say why, if /healthz does not answer with the new one.")
     return DeployPlan(target.name, tuple(steps))
 
@@ -150,8 +152,9 @@ async def _settings(serve: ServeConfig, link: Link) -> dict[str, Any]:
         if await link.stat(path) is None:
             raise ConfigError(f"serve.source: there is no {path} on {link.address}.", "Give a path of the device.")
         source = kind + path
-    settings = serve.model_dump()
-    return {**settings, "source": source}
+    settings = {**serve.model_dump(), "source": source}
+    environment = dict(getattr(link, "environment", {}))
+    return {**settings, "environment": environment} if environment else settings
 
 
 def _numbers(version: str) -> tuple[float, ...]:
