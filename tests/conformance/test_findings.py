@@ -1,6 +1,7 @@
 """Every rule found in the findings room keeps the contract: it fires where planted, is silent where not, and says why.
 
-A new rule needs `tests/findings/planted/<rule>.py` with `fires()` and `silent()`, each giving (Profile, Facts); a rule
+A new rule needs `tests/findings/planted/<rule>.py` with `fires()` and `silent()`, each giving (Profile, Facts), and as
+many `fires_…()` and `silent_…()` as it has ways to see; a rule
 from another wheel carries the two itself.
 """
 
@@ -38,6 +39,17 @@ def planted(rule: Rule) -> ModuleType | Rule:
     return module
 
 
+def cases(rule: Rule, outcome: str) -> list[tuple[Profile, Facts]]:
+    """What `fires()` and every `fires_…()` (or `silent`) of the rule give."""
+    source = planted(rule)
+    named = sorted(name for name in dir(source) if name == outcome or name.startswith(f"{outcome}_"))
+    return [getattr(source, name)() for name in named]
+
+
+def found_where_it_fires(rule: Rule) -> list[Finding]:
+    return [finding for case in cases(rule, "fires") for finding in seen_by(rule, *case)]
+
+
 def seen_by(rule: Rule, profile: Profile, facts: Facts) -> list[Finding]:
     return list(rule.look(annotate(profile, facts), facts))
 
@@ -48,16 +60,17 @@ def rule(request: pytest.FixtureRequest) -> Rule:
 
 
 def test_rule_fires_where_it_must(rule: Rule) -> None:
-    found = seen_by(rule, *planted(rule).fires())
-    assert found, f"{rule.name} is silent on its own planted profile"
+    for case in cases(rule, "fires"):
+        assert seen_by(rule, *case), f"{rule.name} is silent on its own planted profile"
 
 
 def test_rule_is_silent_where_it_must_not_fire(rule: Rule) -> None:
-    assert seen_by(rule, *planted(rule).silent()) == []
+    for case in cases(rule, "silent"):
+        assert seen_by(rule, *case) == []
 
 
 def test_finding_names_its_rule_its_evidence_and_its_remedy(rule: Rule) -> None:
-    for finding in seen_by(rule, *planted(rule).fires()):
+    for finding in found_where_it_fires(rule):
         assert finding.rule == rule.name
         assert finding.title and not finding.title.endswith(".")
         assert finding.detail.endswith(".") and finding.remedy.endswith(".")
@@ -68,7 +81,7 @@ def test_finding_names_its_rule_its_evidence_and_its_remedy(rule: Rule) -> None:
 
 
 def test_finding_survives_json(rule: Rule) -> None:
-    for finding in seen_by(rule, *planted(rule).fires()):
+    for finding in found_where_it_fires(rule):
         assert Finding.from_json(json.loads(json.dumps(finding.to_json()))).title == finding.title
 
 

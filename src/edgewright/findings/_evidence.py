@@ -58,6 +58,10 @@ def _row(operator: Operator) -> Mapping[str, object]:
     if not math.isnan(operator.efficiency):
         row["efficiency"] = operator.efficiency
         row["bound"] = operator.bound
+    if "mac_ratio" in operator.counters:
+        row["mac_ratio"] = operator.counters["mac_ratio"]
+        if operator.bound:
+            row["bound"] = operator.bound
     if operator.kernel:
         row["kernel"] = operator.kernel
     return row

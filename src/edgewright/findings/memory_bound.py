@@ -1,7 +1,9 @@
 """Is the network waiting for memory rather than for arithmetic?
 
 By the roofline an operator under the ridge (few operations a byte) cannot use the device's peak: fewer bytes help it
-(INT8, half precision, fusion), more arithmetic units do not. The evidence sets the two shares side by side.
+(INT8, half precision, fusion), more arithmetic units do not. Where the roofline is not known, a profiler's counters
+may tell: Ascend's memory_bound sets the pipe that loads against the ones that compute. The evidence sets the shares
+side by side.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
         return
     arithmetic = share_of(operator for operator in profile.operators if operator.bound == COMPUTE)
     unknown = max(0.0, 1 - share - arithmetic)
+    known = facts.bandwidth > 0
+    judge = "the roofline" if known else "the device's own counters"
+    measured = f" ({facts.bandwidth:.3g} GB/s measured)" if known else ""
     yield Finding(
         rule=name,
         title=f"Memory-bound operators take {percent(share)} of the time",
-        detail=f"By the roofline {percent(share)} of the operators' time is bound by memory "
-        f"({facts.bandwidth:.3g} GB/s measured), {percent(arithmetic)} by arithmetic; of {percent(unknown)} it is "
-        "not known.",
+        detail=f"By {judge} {percent(share)} of the operators' time is bound by memory{measured}, "
+        f"{percent(arithmetic)} by arithmetic; of {percent(unknown)} it is not known.",
         severity="info",
         share=share,
         evidence=by_type(found)[:8],

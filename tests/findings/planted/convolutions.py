@@ -29,3 +29,23 @@ def silent() -> tuple[Profile, Facts]:
         ),
     )
     return Profile("planted", "planted", "fp32", 10_000.0, operators), FACTS
+
+
+ASCEND = Facts("planted", "cann")
+"""An imported capture: nothing of the device was measured."""
+
+
+def _conv(name: str, duration_us: float, mac_ratio: float) -> Operator:
+    counters = {"mac_ratio": mac_ratio, "mte2_ratio": 0.9}
+    return Operator(name, "Conv2D", duration_us, dtype="fp16", kernel="AI_CORE", bound="memory", counters=counters)
+
+
+def fires_by_mac_ratio() -> tuple[Profile, Facts]:
+    """Ascend's counters: the first convolution leaves the matrix unit idle. It is not half of the time."""
+    operators = (_conv("stem", 3000, 0.08), Operator("trans", "TransData", 7000, dtype="fp16", kernel="AI_CORE"))
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), ASCEND
+
+
+def silent_with_a_busy_matrix_unit() -> tuple[Profile, Facts]:
+    operators = (_conv("body", 4000, 0.75), Operator("trans", "TransData", 6000, dtype="fp16", kernel="AI_CORE"))
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), ASCEND

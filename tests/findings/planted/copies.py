@@ -31,3 +31,13 @@ def silent() -> tuple[Profile, Facts]:
         Operator("up", "Upsample", 100, inputs=((1, 64, 40, 40), (4,)), outputs=((1, 64, 80, 80),), dtype="fp32"),
     )
     return Profile("planted", "planted", "fp32", 10_000.0, operators), FACTS
+
+
+def fires_on_ascend_types() -> tuple[Profile, Facts]:
+    """TransData is the layout change that Ascend's compiler inserts; MemcpyAsync a copy inside the .om."""
+    operators = (
+        Operator("conv", "Conv2D", 8000, dtype="fp16", kernel="AI_CORE"),
+        Operator("trans_TransData_1", "TransData", 1500, dtype="fp16", kernel="AI_CORE"),
+        Operator("copy", "MemcpyAsync", 500, dtype="fp16", kernel="MEMCPY_ASYNC"),
+    )
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), Facts("planted", "cann")

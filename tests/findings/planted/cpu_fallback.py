@@ -21,3 +21,12 @@ def silent() -> tuple[Profile, Facts]:
         Operator("nms", "NonMaxSuppression", 2000, dtype="fp32", kernel="CPUExecutionProvider"),
     )
     return Profile("planted", "planted", "fp32", 10_000.0, operators), FACTS
+
+
+def fires_on_ai_cpu() -> tuple[Profile, Facts]:
+    """As msprof names the cores: AI_CPU is the chip's own CPU, AI_CORE the accelerator."""
+    operators = (
+        Operator("conv", "Conv2D", 8000, dtype="fp16", kernel="AI_CORE"),
+        Operator("topk", "TopKD", 2000, dtype="fp16", kernel="AI_CPU"),
+    )
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), Facts("planted", "cann")

@@ -43,3 +43,28 @@ def silent() -> tuple[Profile, Facts]:
         operators,
         timeline=(Span("conv", "Conv", 0.0, 5_000.0), Span("cat", "Concat", 5_010.0, 3_000.0)),
     ), FACTS
+
+
+ASCEND = Facts("planted", "cann")
+"""An imported capture: nothing of the device was measured."""
+
+
+def fires_beside_a_busy_host() -> tuple[Profile, Facts]:
+    """The host works all the time; the device waits for it."""
+    timeline = (
+        Span("conv", "compute", 0.0, 2_000.0, "stream 3"),
+        Span("AscendCL@aclmdlExecute", "CANN", 0.0, 10_000.0, "host CANN 1"),
+        Span("trans", "compute", 8_000.0, 2_000.0, "stream 3"),
+    )
+    return Profile("msprof", "planted", "fp16", 10_000.0, (), timeline=timeline), ASCEND
+
+
+def fires_by_phases() -> tuple[Profile, Facts]:
+    """step_trace_time sums up the idle time and gives no timeline."""
+    phases = {"compute": 6_000.0, "communication": 1_000.0, "idle": 3_000.0}
+    return Profile("torch_npu", "planted", "fp16", 10_000.0, (), phases=phases), ASCEND
+
+
+def silent_by_phases() -> tuple[Profile, Facts]:
+    phases = {"compute": 9_900.0, "idle": 100.0}
+    return Profile("torch_npu", "planted", "fp16", 10_000.0, (), phases=phases), ASCEND

@@ -21,3 +21,11 @@ def silent() -> tuple[Profile, Facts]:
         Operator("norm", "LayerNormalization", 7000, inputs=((1, 128, 384),), outputs=((1, 128, 384),), dtype="fp32"),
     )
     return Profile("planted", "planted", "fp32", 10_000.0, operators), FACTS
+
+
+def fires_on_ascend_types() -> tuple[Profile, Facts]:
+    operators = (
+        Operator("mm", "MatMulV2", 7000, dtype="fp16", kernel="AI_CORE"),
+        Operator("quant", "AscendQuant", 3000, dtype="fp16", kernel="AI_VECTOR_CORE"),
+    )
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), Facts("planted", "cann")

@@ -39,3 +39,21 @@ def silent() -> tuple[Profile, Facts]:
         ),
     )
     return Profile("planted", "planted", "fp32", 10_000.0, operators), FACTS
+
+
+ASCEND = Facts("planted", "cann")
+"""An imported capture: nothing of the device was measured."""
+
+
+def _kernel(name: str, kind: str, duration_us: float, bound: str) -> Operator:
+    return Operator(name, kind, duration_us, dtype="fp16", kernel="AI_CORE", bound=bound)
+
+
+def fires_by_the_device_s_counters() -> tuple[Profile, Facts]:
+    operators = (_kernel("trans", "TransData", 4000, "memory"), _kernel("conv", "Conv2D", 6000, "compute"))
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), ASCEND
+
+
+def silent_by_the_device_s_counters() -> tuple[Profile, Facts]:
+    operators = (_kernel("trans", "TransData", 1000, "memory"), _kernel("mm", "MatMulV2", 9000, "compute"))
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), ASCEND

@@ -37,3 +37,20 @@ def silent() -> tuple[Profile, Facts]:
         operators,
         phases={"host_to_device": 20.0, "compute": 10_000.0, "device_to_host": 10.0},
     ), FACTS
+
+
+ASCEND = Facts("planted", "cann")
+"""An imported capture: nothing of the device was measured."""
+
+
+def fires_without_directions() -> tuple[Profile, Facts]:
+    """MEMCPY_ASYNC of task_time: how long, not which way."""
+    operators = (Operator("conv", "Conv2D", 8000, dtype="fp16", kernel="AI_CORE"),)
+    phases = {"compute": 8_000.0, "transfer": 1_500.0, "idle": 500.0}
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators, phases=phases), ASCEND
+
+
+def silent_without_directions() -> tuple[Profile, Facts]:
+    operators = (Operator("conv", "Conv2D", 9000, dtype="fp16", kernel="AI_CORE"),)
+    phases = {"compute": 9_000.0, "transfer": 40.0, "idle": 960.0}
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators, phases=phases), ASCEND
