@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgewright.core.verdict import Incident, Reading
     from edgewright.pipeline.deploy import DeployPlan
     from edgewright.pipeline.field import Deployed, Watched
+    from edgewright.pipeline.import_profile import ImportResult
     from edgewright.pipeline.profile import ProfileResult
     from edgewright.pipeline.result import CandidateResult, RunResult, TargetSummary
     from edgewright.pipeline.status import DeviceStatus, Log
@@ -125,6 +126,29 @@ def profile(result: ProfileResult, count: int = 12) -> None:
     findings = result.profiles[0].findings if result.profiles else ()
     if findings:
         out.print(findings_table(findings))
+
+
+def imported(result: ImportResult, count: int = 12) -> None:
+    """Each capture's slowest operators and totals by type, its phases, what the rules found, and what it cannot tell."""
+    from edgewright.report.terminal import findings_table, operators_table, types_table
+
+    out = console()
+    for view in result.profiles:
+        profile = view.profile
+        simulated = " (simulated)" if profile.simulated else ""
+        out.print(Text(_printable(f"{view.recipe}{simulated}"), "bold"))
+        phases = ", ".join(f"{name} {spent / 1e3:.3g} ms" for name, spent in profile.phases.items())
+        out.print(Text(f"{profile.total_us / 1e3:.4g} ms" + (f": {phases}" if phases else "")))
+        if profile.operators:
+            out.print(types_table(profile, count))
+            out.print(operators_table(profile, count))
+        if view.findings:
+            out.print(findings_table(view.findings))
+        for note in profile.notes:
+            out.print(Text(_printable(note), "dim"))
+        out.print()
+    for note in result.notes:
+        out.print(Text(note))
 
 
 def facts(result: Probed) -> None:

@@ -56,16 +56,29 @@ def _plans(project: Project, progress: Progress) -> tuple[DeployPlan, ...]:
 
 
 def profile(
-    what: options.What,
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="WHAT", help="A configuration, a model file or a config.json; none with --import."),
+    ] = None,
     data: options.Data = None,
     device: options.Device = None,
     target: options.Target = None,
+    capture: Annotated[
+        str | None,
+        typer.Option("--import", metavar="DIR", help="A profiler's output (msprof, torch_npu), a folder or one file."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Where the time goes, operator by operator.
 
     The baseline and plain fp32 in every runtime that is here, in one schema, with what an expert would see in it.
+    With --import the output of a device's own profiler is read instead, and nothing is run.
     """
+    if capture is not None:
+        _import(capture, [what, data, device, target], as_json)
+        return
+    if what is None:
+        raise typer.BadParameter("Missing argument 'WHAT' (or --import DIR).")
     from edgewright.pipeline.profile import profile
     from edgewright.pipeline.project import open_project
 
@@ -78,6 +91,23 @@ def profile(
         from edgewright.cli import show
 
         show.profile(result)
+
+
+def _import(capture: str, beside: list[str | None], as_json: bool) -> None:
+    from pathlib import Path
+
+    from edgewright.pipeline.import_profile import import_profile
+
+    if any(word is not None for word in beside):
+        raise typer.BadParameter("--import reads what was recorded: it takes no model, data, device or target.")
+    with drawn():
+        result = import_profile(Path(capture).expanduser())
+    if as_json:
+        write_json(result.to_json())
+    else:
+        from edgewright.cli import show
+
+        show.imported(result)
 
 
 def probe(

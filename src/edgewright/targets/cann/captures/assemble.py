@@ -67,6 +67,7 @@ def assemble(capture: Capture, device: str) -> Profile:
         phases=phases,
         iterations=iterations,
         notes=tuple(note for note in notes if note),
+        simulated=capture.simulated or any("simulated" in label for one in told.traces for label in one.labels),
     )
 
 

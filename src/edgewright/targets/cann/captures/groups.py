@@ -37,6 +37,12 @@ class Capture:
     files: Mapping[str, tuple[Path, ...]]
 
     @property
+    def simulated(self) -> bool:
+        """Whether a README.txt beside the files says that a stand-in wrote them."""
+        folders = {path.parent for paths in self.files.values() for path in paths}
+        return any(_says_simulated(folder / "README.txt") for folder in folders)
+
+    @property
     def tool(self) -> str:
         """Who measured: kinds that only one of the two writes tell."""
         torch = any(kind in TORCH for kind in self.files) or any(
@@ -73,6 +79,16 @@ def captures_under(folder: Path) -> tuple[Capture, ...]:
         for end, files, split in _split(entries)
     ]
     return tuple(found)
+
+
+def _says_simulated(readme: Path) -> bool:
+    try:
+        if readme.is_symlink() or not readme.is_file():
+            return False
+        with readme.open("rb") as stream:
+            return b"simulated" in stream.read(4096)
+    except OSError:
+        return False
 
 
 def _is_raw(path: Path) -> bool:

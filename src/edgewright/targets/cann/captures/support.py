@@ -37,7 +37,7 @@ def unsupported(
 def _about_operators(operators: Sequence[Operator], again: str) -> Iterator[str]:
     if not any("mac_ratio" in operator.counters for operator in operators):
         yield f"Not supported: slow convolutions by mac ratio; there are no pipe counters: {again}."
-    if not any(operator.bound for operator in operators):
+    if not any(operator.bound or "mte2_ratio" in operator.counters for operator in operators):
         yield f"Not supported: memory_bound; there are neither mte2 ratios nor a memory_bound column: {again}."
     if not any(operator.outputs for operator in operators):
         yield "Not supported: int8_tolerance, and operations and bytes of operators; there are no shapes."

@@ -50,7 +50,8 @@ def read(path: Path, device: str = "") -> Trace:
         pid = event["pid"]
         process = names.get(pid, "")
         if process == HARDWARE:
-            if device and labels.get(pid, f"NPU {device}") != f"NPU {device}":
+            label = labels.get(pid, "")
+            if device and label.startswith("NPU ") and label != f"NPU {device}":
                 continue
             tasks.append(_task(path, event, str(event["args"].get("Task Type", ""))))
         elif process in HOST:
