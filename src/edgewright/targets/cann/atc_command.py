@@ -18,8 +18,8 @@ from edgewright.targets.cann.atc_rules import DEPLOY, Fault, Machine, Rule, faul
 from edgewright.targets.cann.atc_shapes import shapes
 
 RULES: tuple[Rule, ...] = (
-    atc_rules.values, atc_rules.chip, atc_rules.required, atc_rules.together, atc_rules.quantised, shapes,
-    atc_rules.pictures, atc_rules.ageing, atc_rules.host,
+    atc_rules.values, atc_rules.chip, atc_rules.arithmetic, atc_rules.required, atc_rules.together, atc_rules.quantised,
+    shapes, atc_rules.pictures, atc_rules.ageing, atc_rules.host,
 )  # fmt: skip
 
 
@@ -27,14 +27,14 @@ def build(settings: Mapping[str, str], *, soc_version: str, cann: str) -> tuple[
     """The words after `atc`, in the order of the table. `settings` maps option names (no dashes) to values, without
     soc_version; ConfigError for the first thing the table refuses."""
     given = {**settings, "soc_version": soc.checked(soc_version)}
+    if soc.checked(settings.get("soc_version", soc_version)) != given["soc_version"]:
+        raise ConfigError("soc_version is given twice, and differs.", "Give it once.")
     for name, value in given.items():
         if name not in atc_options.options():
             known = tuple(atc_options.options())
             raise ConfigError(f"atc has no option '{name}'.", did_you_mean(name, known) if len(name) < 40 else "")
         if any(c < " " for c in value):
             raise ConfigError(f"The value of --{name} has control characters.", "Write it without.")
-    if settings.get("soc_version", given["soc_version"]) != given["soc_version"]:
-        raise ConfigError("soc_version is given twice, and differs.", "Give it once.")
     machine = Machine(cann, given["soc_version"])
     for rule in RULES:
         for one in rule(given, machine):

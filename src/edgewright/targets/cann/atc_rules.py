@@ -96,15 +96,19 @@ def _outside(option: atc_options.Option, value: str) -> Fault:
 
 
 def chip(settings: Settings, machine: Machine) -> Iterator[Fault]:
-    """The chip must be named, exactly, and must know the values asked for."""
+    """The chip must be named, and exactly."""
     written = settings.get("soc_version", "")
-    if not written and converts(settings):
+    if written:
+        yield from _named_chip(written, machine)
+    elif converts(settings):
         guess = machine.soc_version or "Ascend310B4"
         why = "atc builds for exactly one chip (E10054)."
         remedy = f"Write --soc_version={guess}{'' if machine.soc_version else ', if yours is an Atlas 200I DK A2'}."
         yield fault("soc_version", "error", "--soc_version is missing.", why, remedy, soc_version=guess)
-    elif written:
-        yield from _named_chip(written, machine)
+
+
+def arithmetic(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """The chip must compute in what is asked for."""
     for name, value in settings.items():
         option = atc_options.options()[name]
         if not option.suits(value, chip_of(settings, machine)):
@@ -148,7 +152,7 @@ def _meant_chip(written: str, machine: Machine) -> str:
             return name
     for family, meant in soc.VAGUE.items():
         if family.removeprefix("Ascend").lower() == bare:
-            return re.findall(r"Ascend\w+", meant)[0]
+            return str(re.findall(r"Ascend\w+", meant)[0])
     return atc_options.nearest(f"Ascend{bare}", soc.KNOWN) or "Ascend310B4"
 
 
@@ -220,13 +224,16 @@ def _output(settings: Settings, stem: str) -> Iterator[Fault]:
 
 def together(settings: Settings, machine: Machine) -> Iterator[Fault]:
     """Options that exclude or need one another, by the table."""
-    told: set[frozenset[str]] = set()
+    gone: set[str] = set()
     for name in settings:
         option = atc_options.options()[name]
         for other in option.excludes:
-            if other in settings and frozenset((name, other)) not in told:
-                told.add(frozenset((name, other)))
-                yield _excluding(name, other)
+            if other in settings and not gone & {name, other}:
+                keep, drop = sorted((name, other), key=lambda one: _worth(one, settings))
+                gone.add(drop)
+                yield _excluding(keep, drop)
+        if name in gone:
+            continue
         if option.needs and not any(need in settings for need in option.needs):
             need = option.needs[0]
             yield fault(name, "error", f"--{name} needs --{need}.", "atc stops without it (E10004, E10057).",
@@ -234,15 +241,21 @@ def together(settings: Settings, machine: Machine) -> Iterator[Fault]:
         yield from _effect(option, settings)
 
 
-def _excluding(name: str, other: str) -> Fault:
-    # Of two ways the newer stays, of gears and pictures the pictures, of gears those that say most.
-    newer = other in ("precision_mode_v2", "op_precision_mode", "insert_op_conf", "dynamic_dims", "input_shape")
-    keep, drop = (other, name) if newer and name != "insert_op_conf" else (name, other)
-    code = "E10056" if "precision_mode" in (name, other) else "E10009" if {name, other} & set(DYNAMIC) else "E10047"
-    what = f"--{name} and --{other} exclude each other."
+def _worth(name: str, settings: Settings) -> int:
+    """Of two options that exclude each other the one of lower rank stays: pictures before gears, the newer of two ways,
+    the gears that say most."""
+    gears = ("dynamic_dims", *DYNAMIC[:2]) if "insert_op_conf" not in settings else DYNAMIC
+    order = ("insert_op_conf", "precision_mode_v2", "op_precision_mode", "input_shape", *gears)
+    return order.index(name) if name in order else len(order)
+
+
+def _excluding(keep: str, drop: str) -> Fault:
+    pair = {keep, drop}
+    code = "E10056" if "precision_mode" in pair else "E10009" if pair & set(DYNAMIC) else "E10047"
     why = f"atc takes only one of them ({code})."
-    if "insert_op_conf" in (name, other):
+    if "insert_op_conf" in pair:
         why = "atc does not combine AIPP with dims gears (E10001)."
+    what = f"--{keep} and --{drop} exclude each other."
     return fault(drop, "error", what, why, f"Keep --{keep} alone.", **{drop: None})
 
 
@@ -256,11 +269,10 @@ def _effect(option: atc_options.Option, settings: Settings) -> Iterator[Fault]:
             )
     if option.only_with and not any(settings.get(other) in wanted for other, wanted in option.only_with.items()):
         remedy = "Write --precision_mode_v2=mixed_float16 too."
-        change = (
-            {} if {"precision_mode", "precision_mode_v2"} & set(settings) else {"precision_mode_v2": "mixed_float16"}
-        )
+        chosen = {"precision_mode", "precision_mode_v2"} & set(settings)
+        change: dict[str, str | None] = {name: None} if chosen else {"precision_mode_v2": "mixed_float16"}
         yield fault(name, "error", f"--{name} works only under mixed precision.", "atc refuses it otherwise (E10001).",
-                    remedy, **(change or {name: None}))  # fmt: skip
+                    remedy, **change)  # fmt: skip
     wanted = option.frameworks.get(settings.get("framework", "5"))
     if option.frameworks and wanted is None and name == "weight":
         yield fault(

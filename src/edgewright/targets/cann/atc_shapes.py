@@ -163,7 +163,7 @@ def _count(gear: str, gears: list[tuple[int, ...]], settings: Settings, machine:
 def _batch(dims: dict[str, list[int]], gears: list[tuple[int, ...]], settings: Settings) -> Iterator[Fault]:
     for name, figures in dims.items():
         if not figures or -1 in figures[1:]:
-            yield fault("input_shape", "error", f"Input '{name[:60]}' has -1 behind its first dimension, or no dimension.",
+            yield fault("input_shape", "error", f"Input '{name[:60]}' has -1 behind the batch, or no dimension.",
                         "With --dynamic_batch_size only the batch may be -1 (E10012, E10018).",
                         "Write -1 first and figures behind it; other axes are for --dynamic_dims.")  # fmt: skip
     if all(figures and -1 not in figures for figures in dims.values()):

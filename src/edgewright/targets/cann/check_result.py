@@ -32,7 +32,7 @@ def read(text: str) -> Mapping[str, Any]:
 
 
 def refused(report: Mapping[str, Any]) -> tuple[str, ...]:
-    """"name (type): reason" of every operator that atc refuses, as far as the report is well formed."""
+    """ "name (type): reason" of every operator that atc refuses, as far as the report is well formed."""
     operators = report.get("op", [])
     told = []
     for operator in operators[:MOST_OPERATORS] if isinstance(operators, list) else ():

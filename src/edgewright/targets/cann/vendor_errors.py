@@ -18,6 +18,9 @@ from typing import Any
 from edgewright.core.contracts import Completed
 from edgewright.core.errors import ToolError
 from edgewright.targets.cann import check_result as check_results
+from edgewright.targets.cann.acl_codes import describe_acl
+
+__all__ = ["Reported", "describe_acl", "meaning", "tool_error"]
 
 LONGEST_OUTPUT = 256 * 1024  # characters of each stream that are looked at: half from its start, half from its end
 LONGEST_MESSAGE = 400
