@@ -166,7 +166,7 @@ def _high_rank(model: Any, shapes: Mapping[str, tuple[int | None, ...]]) -> Iter
     ]
     if nodes:
         kinds = ", ".join(sorted({node.op_type for node in nodes}))
-        detail = f"{len(nodes)} nodes ({kinds}) work on tensors of five dimensions or more; some chips refuse or convert them."
+        detail = f"{len(nodes)} nodes ({kinds}) have tensors of five dimensions or more; some chips refuse them."
         remedy = "Keep raw heads (split_head cuts before them), or write the part with four dimensions."
         yield _finding("5d", "warning", "Tensors of five dimensions", detail, remedy, _names_of(nodes), ("split-head",))
 
@@ -222,8 +222,9 @@ def _resizes(model: Any) -> Iterator[Finding]:
         mode = _text(surgery.attribute(node, "mode", "nearest"))
         where = _text(surgery.attribute(node, "coordinate_transformation_mode", "half_pixel"))
         if mode == "cubic" or where == "tf_crop_and_resize":
-            detail = f"{len(nodes)} nodes ({kinds}) have tensors of five dimensions or more; some chips refuse them."
-        remedy = "Use mode nearest or linear, and check the golden samples."
+            name = _short(node.name or node.output[0])
+            detail = f"{name} resizes with mode {mode}, {where}; not every chip has a kernel for that."
+            remedy = "Use mode nearest or linear, and check the golden samples."
             yield _finding("resize", "warning", "A rare kind of Resize", detail, remedy, _names_of([node]))
 
 
