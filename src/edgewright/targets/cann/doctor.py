@@ -88,10 +88,11 @@ async def doctor(link: Link) -> tuple[Check, ...]:
     except DeviceError as error:
         trouble = (error.message, error.remedy)
     seen = Findings(system, found, sight, answer, trouble)
-    device = [_cann(found), *_driver(seen), *_chip(seen)]
+    device = [_cann(found), *_driver(seen), *_chip(seen), _profiler(found)]
     converting = compiling.checks(found, system.to_json(), sight.soc_version or answer.soc)
     labelled = [_labelled(check, found) for check in [*device, *converting]]
-    return (labelled[0], python, *labelled[1:], *compiling.room(system.disk_free, system.memory_available))
+    room = compiling.room(system.disk_free, system.memory_available) if found.converts else ()
+    return (labelled[0], python, *labelled[1:], *room)
 
 
 async def _system(link: Link, found: Toolkit) -> System:
@@ -117,6 +118,12 @@ def _cann(found: Toolkit) -> Check:
         f"{kind} {found.version or 'of unknown version'}, layout of {found.layout}.x, {found.root} ({found.found_by})"
     )
     return Check("CANN", True, detail)
+
+
+def _profiler(found: Toolkit) -> Check:
+    path = found.tools.get("msprof", "")
+    remedy = "Profiles of an .om need msprof of the toolkit (on a board: /var/msprof)."
+    return Check("msprof", bool(path), path or "no msprof", "" if path else remedy, required=False)
 
 
 def _driver(seen: Findings) -> Iterator[Check]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from edgewright.core.errors import ConfigError
-from edgewright.core.plugs import did_you_mean
 
 KNOWN = (
     *("Ascend310", "Ascend310B1", "Ascend310B2", "Ascend310B3", "Ascend310B4"),
@@ -53,7 +52,16 @@ def checked(text: str) -> str:
         if bare.lower() == name.removeprefix("Ascend").lower():
             name = FIRST_910B if name == "Ascend910B" else name
             raise ConfigError(f"soc_version '{text}' is not spelled as atc wants it.", f"Write {name}.")
-    raise ConfigError(f"soc_version '{text}' is no chip that atc knows.", did_you_mean("Ascend" + bare, KNOWN))
+    raise ConfigError(f"soc_version '{text}' is no chip that atc knows.", _nearest(f"Ascend{bare}"))
+
+
+def _nearest(name: str) -> str:
+    """The chips that begin as `name` does, at least as far as the model ("Ascend310"); all of them else."""
+    for length in range(len(name), len("Ascend310") - 1, -1):
+        near = [known for known in KNOWN if known.lower().startswith(name[:length].lower())]
+        if near:
+            return f"Write one of {', '.join(near)}; `npu-smi info` shows which."
+    return f"Known: {', '.join(KNOWN)}."
 
 
 def from_npu_smi_name(name: str, npu_name: str = "") -> str:
