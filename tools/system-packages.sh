@@ -1,5 +1,5 @@
 #!/bin/sh
-# System packages that some tests need: a Chromium and a Chinese font for the report, a compiler for cannsim. Installed where that may be
+# System packages that some tests need: a Chromium and a Chinese font for the report, a compiler for cannsim, an SSH server. Installed where that may be
 # done unasked (apt, and root or a password-less sudo); elsewhere the tests that need them say so and are skipped.
 set -u
 
@@ -11,6 +11,8 @@ else
 fi
 command -v g++ >/dev/null || missing="${missing:-} g++"   # cannsim is C++
 command -v cmake >/dev/null || missing="${missing:-} cmake"
+[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || missing="${missing:-} openssh-server"   # the devices of the tests
+command -v ssh >/dev/null || missing="${missing:-} openssh-client"
 [ -z "${missing:-}" ] && exit 0
 [ "$(uname)" = Linux ] || exit 0
 

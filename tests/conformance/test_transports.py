@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sshd import Sshd
 
 from edgewright import transports
 from edgewright.core.contracts import Link
@@ -43,9 +44,19 @@ def _local(folder: Path) -> tuple[str, str]:
 
 
 ADDRESSES = {"local": _local, "fake": _fake}
+OVER_SSH = ("ssh", "openssh")
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """One real SSH server for all of them; every test has a root of its own."""
+    found = Sshd(tmp_path_factory.mktemp("sshd"))
+    yield found
+    found.stop()
 
 
 def test_every_member_is_covered_or_says_where_it_is_tested() -> None:
+    assert set(transports.names()) == {*ADDRESSES, *OVER_SSH}
     for name in transports.names():
         member = transports.get(name)
         assert member.name == name and member.schemes
@@ -53,10 +64,13 @@ def test_every_member_is_covered_or_says_where_it_is_tested() -> None:
         assert readme.is_file(), f"{name} has no README"
 
 
-@pytest.fixture(params=sorted(ADDRESSES))
+@pytest.fixture(params=sorted((*ADDRESSES, *OVER_SSH)))
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], object]:
     member = request.param
-    address, root = ADDRESSES[member](tmp_path)
+    if member in OVER_SSH:
+        address, root = request.getfixturevalue("device").reach(member), str(tmp_path / "device")
+    else:
+        address, root = ADDRESSES[member](tmp_path)
 
     @asynccontextmanager
     async def link() -> AsyncIterator[Link]:

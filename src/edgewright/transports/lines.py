@@ -1,0 +1,104 @@
+"""The connections to one device: made again when lost, with growing pauses, and never with more channels
+than the server allows.
+
+A server drops connections at random while too many log in (MaxStartups), and gives one connection only so
+many channels (MaxSessions, ten unless set): both are ordinary, and neither is an error of the user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from edgewright.core.errors import DeviceError
+from edgewright.transports.carrier import Carrier, Channel, Full, Line, Lost
+
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Between attempts to connect; each is stretched by up to a half, so that many hosts do not knock together."""
+CHANNELS = 8
+"""Per connection; OpenSSH allows ten unless told otherwise."""
+LINES = 8
+"""Connections to one device, at most."""
+
+Opening = Callable[[Line], Awaitable[Channel]]
+
+
+class Lines:
+    def __init__(self, carrier: Carrier, address: str) -> None:
+        self._carrier, self._address = carrier, address
+        self._lines: dict[Line, _Use] = {}
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    async def channel(self, opening: Opening) -> Channel:
+        """A channel on a connection with room. DeviceError where the device cannot be reached."""
+        for pause in (*PAUSES_S, None):
+            try:
+                async with self._lock:
+                    return await self._open(opening)
+            except Lost as lost:
+                if pause is None or self._closed:
+                    raise DeviceError(
+                        f"{self._address} cannot be reached: {lost}.", "Check that it is on and its network works."
+                    ) from None
+                await asyncio.sleep(pause * (1 + random.random() / 2))
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        self._closed = True
+        for line in list(self._lines):
+            await line.close()
+        self._lines.clear()
+
+    async def _open(self, opening: Opening) -> Channel:
+        if self._closed:
+            raise DeviceError(f"The link to {self._address} is closed.", "Open it again.")
+        for line in [line for line in self._lines if not line.alive()]:
+            del self._lines[line]
+            await line.close()
+        while True:
+            line, use = await self._with_room()
+            try:
+                return _Counted(await opening(line), use)
+            except Full:
+                if not use.channels:
+                    raise DeviceError(
+                        f"{self._address} lets nobody run programs over a connection.",
+                        "Set MaxSessions of its SSH server to 1 or more.",
+                    ) from None
+                use.limit = use.channels
+
+    async def _with_room(self) -> tuple[Line, _Use]:
+        for line, use in self._lines.items():
+            if use.channels < use.limit:
+                return line, use
+        if len(self._lines) >= LINES:
+            raise DeviceError(
+                f"Too many programs run on {self._address} at once.", "Compare fewer candidates, or raise MaxSessions."
+            )
+        line = await self._carrier.dial()
+        self._lines[line] = _Use()
+        return line, self._lines[line]
+
+
+class _Use:
+    """How many channels of a connection are taken, and how many it may have."""
+
+    def __init__(self) -> None:
+        self.channels, self.limit = 0, CHANNELS
+
+
+class _Counted:
+    """A channel that gives its place back when it is closed."""
+
+    def __init__(self, channel: Channel, use: _Use) -> None:
+        self._channel, self._use, self._held = channel, use, True
+        self._use.channels += 1
+        self.write, self.read, self.read_error = channel.write, channel.read, channel.read_error
+
+    async def close(self) -> None:
+        if self._held:
+            self._held = False
+            self._use.channels -= 1
+        await self._channel.close()
