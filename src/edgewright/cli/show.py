@@ -129,7 +129,7 @@ def profile(result: ProfileResult, count: int = 12) -> None:
 
 
 def imported(result: ImportResult, count: int = 12) -> None:
-    """Each capture's slowest operators and totals by type, its phases, what the rules found, and what it cannot tell."""
+    """Each capture's operators by type and by time, its phases, what the rules found, and what it cannot tell."""
     from edgewright.report.terminal import findings_table, operators_table, types_table
 
     out = console()

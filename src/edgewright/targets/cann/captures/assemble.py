@@ -11,7 +11,7 @@ from edgewright.core.profile import MemoryPoint, Operator, Profile, Span
 from edgewright.targets.cann.captures import kernels, memory, statistics, steps, tasks, trace
 from edgewright.targets.cann.captures.groups import Capture
 from edgewright.targets.cann.captures.support import unsupported
-from edgewright.targets.cann.captures.table import Table
+from edgewright.targets.cann.captures.table import Table, damaged
 from edgewright.targets.cann.captures.tasks import Task
 
 MAX_SPANS = 100_000
@@ -35,6 +35,8 @@ class _Told:
 def assemble(capture: Capture, device: str) -> Profile:
     """The capture's Profile on a device ("" where its files name none). InputError as the readers raise it."""
     told = _read(capture, device)
+    if set(capture.files) == {"timeline"} and not _of_traces(told):
+        raise damaged(capture.files["timeline"][0], "it holds no task of an Ascend device")
     iterations, why = _iterations(told)
     ran, source = _tasks(told)
     operators, of = _operators(told, iterations)
@@ -111,8 +113,8 @@ def _iterations(told: _Told) -> tuple[int, str]:
 def _often(told: _Told) -> list[int]:
     if told.kernels is not None:
         return list(told.kernels.counts.values())
-    if told.traces:
-        return [operator.calls for operator in _from_tasks(_of_traces(told), 1)]
+    if computed := _from_tasks(_of_traces(told) or _of_task_time(told), 1):
+        return [operator.calls for operator in computed]
     return [n for totals in told.totals for n in totals.counts.values()]
 
 
@@ -120,11 +122,15 @@ def _of_traces(told: _Told) -> tuple[Task, ...]:
     return tuple(task for one in told.traces for task in one.tasks)
 
 
+def _of_task_time(told: _Told) -> tuple[Task, ...]:
+    return tuple(task for one in told.tasks for task in one)
+
+
 def _tasks(told: _Told) -> tuple[tuple[Task, ...], str]:
     """What ran on the device, from the file that says most; the runtime's own marks are left out."""
     for found, source in (
         (_of_traces(told), "the trace"),
-        (tuple(task for one in told.tasks for task in one), "task_time"),
+        (_of_task_time(told), "task_time"),
         (told.kernels.tasks if told.kernels else (), "the kernels' start times (copies are not among them)"),
     ):
         ran = tuple(sorted((t for t in found if t.phase), key=lambda t: t.start_ns))
@@ -138,8 +144,8 @@ def _operators(told: _Told, iterations: int) -> tuple[tuple[Operator, ...], str]
     if told.kernels is not None:
         by = told.kernels.steps
         return tuple(_scaled(operator, by, iterations) for operator in told.kernels.operators), ""
-    if computed := _from_tasks(_of_traces(told), iterations):
-        return computed, "Operators are the trace's kernels: their types are taken from their names."
+    if computed := _from_tasks(_of_traces(told) or _of_task_time(told), iterations):
+        return computed, "Operators are the timeline's kernels: their types are taken from their names."
     if told.totals:
         found = [o for totals in told.totals for o in totals.operators]
         return tuple(_scaled(o, 1, iterations) for o in found), "Operators are sums by type, from op_statistic."

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from edgewright.core.profile import Operator
 from edgewright.core.roofline import COMPUTE, MEMORY
 from edgewright.targets.cann.captures import tensors
-from edgewright.targets.cann.captures.table import Row, Table, moment, number
+from edgewright.targets.cann.captures.table import Row, Table, count, moment, number
 from edgewright.targets.cann.captures.tasks import Task
 
 NAME = ("Op Name", "Name")
@@ -83,7 +83,7 @@ class Kernels:
 def devices(table: Table) -> tuple[str, ...]:
     """The devices a file tells of, by name; ("",) where it has no such column."""
     column = table.first(*DEVICE)
-    return tuple(sorted({row[column] for row in table.rows()} or {""})) if column else ("",)
+    return tuple(sorted({_number_of(table, row, column) for row in table.rows()} or {""})) if column else ("",)
 
 
 def read(files: Sequence[Table], device: str) -> Kernels:
@@ -95,7 +95,7 @@ def read(files: Sequence[Table], device: str) -> Kernels:
     for table in files:
         for row, key, spent in _rows(table, device):
             _add(seen.setdefault(key, _Seen()), table, row, spent)
-            steps.add(row.get(table.first(*STEP), ""))
+            steps.add(_number_of(table, row, table.first(*STEP)))
             models.setdefault(row.get(table.first(*MODEL), "") or NO_MODEL, Counter())[key.name] += 1
             begun = moment(table, row, table.first(*START))
             if begun is not None:
@@ -119,6 +119,12 @@ def _rows(table: Table, device: str) -> Iterator[tuple[Row, _Key, float]]:
         if spent is None:
             raise table.damaged(f"a row of '{row[name][:80]}' has no '{duration}'")
         yield row, _key(table, row, row[name], row[kind], row.get(core, "")), spent
+
+
+def _number_of(table: Table, row: Row, column: str) -> str:
+    """The number of a step or a device, as it is written; "" where there is none."""
+    value = count(table, row, column)
+    return "" if value is None else row[column]
 
 
 def _key(table: Table, row: Row, name: str, kind: str, core: str) -> _Key:

@@ -20,7 +20,9 @@ from edgewright.core.errors import InputError
 MAX_BYTES = 512 << 20
 MAX_ROWS = 5_000_000
 NOTHING = frozenset({"", "N/A", "NA", "NULL", "NONE", "-"})
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+# Python writes exponents with their sign and two digits; anything else with an "e" in it is damage.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]\d{2,3})?")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TIME = re.compile(r"(\d{1,19})(?:\.(\d+))?")
 
 Row = Mapping[str, str]
@@ -46,7 +48,7 @@ class Table:
 
     def _whole_rows(self) -> Iterator[dict[str, str]]:
         with self.path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(_no_nul(stream, self.path), strict=True)
+            reader = csv.reader(_plain(stream, self.path), strict=True)
             try:
                 next(reader)
                 for number, cells in enumerate(reader, start=2):
@@ -86,9 +88,11 @@ class Table:
 
     def _header(self) -> Sequence[str]:
         with self.path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(_no_nul(stream, self.path), strict=True)
+            reader = csv.reader(_plain(stream, self.path), strict=True)
             try:
                 columns = [cell.strip() for cell in next(reader)]
+                if not self.ended and next(reader, None) is None:
+                    raise self.damaged("it was cut in its first line")
             except (csv.Error, UnicodeDecodeError):
                 raise self.damaged("its first line is no line of column names") from None
         twice = {name for name in columns if columns.count(name) > 1}
@@ -153,8 +157,8 @@ def nanoseconds(text: str) -> int | None:
     return int(match[1]) * 1000 + int((match[2] or "")[:3].ljust(3, "0")) if match else None
 
 
-def _no_nul(stream: Iterator[str], path: Path) -> Iterator[str]:
+def _plain(stream: Iterator[str], path: Path) -> Iterator[str]:
     for line in stream:
-        if "\0" in line:
-            raise damaged(path, "it holds zero bytes")
+        if _CONTROL.search(line):
+            raise damaged(path, "it holds control characters")
         yield line

@@ -1,7 +1,8 @@
 """What ran on the device and when, whichever file tells it: tasks, and how a request's time divides over them.
 
 Times are whole nanoseconds here. A task is a copy between memories, a kernel, or one of the runtime's own marks
-(PROFILING_ENABLE, EVENT_WAIT, …), which are known by bearing no name but their type's and count as neither.
+(PROFILING_ENABLE, EVENT_WAIT, …), which are known by these words or by bearing no name but their type's, and count as
+neither.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ COMPUTE, INTO, OUT, TRANSFER, IDLE = "compute", "host_to_device", "device_to_hos
 """Phases. `transfer`: a copy whose direction the file does not tell."""
 
 _COPY = re.compile(r"MEMCPY|PCIE_DMA|(^|_)SDMA", re.IGNORECASE)
+_MARK = re.compile(r"(PROFILING|TASK_TIMEOUT|EVENT|NOTIFY|STREAM|MODEL|LABEL|MAINTENANCE|PLACE_HOLDER)(_|$)")
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,15 @@ class Task:
                 return COMPUTE
             return INTO if told.startswith("host to device") else OUT if told.startswith("device to host") else TRANSFER
         unnamed = self.name.upper() in NOTHING or self.name == self.type
-        return "" if unnamed else COMPUTE
+        return "" if unnamed or _MARK.match(self.type) or _MARK.match(self.name) else COMPUTE
 
 
 def read(table: Table, device: str) -> tuple[Task, ...]:
-    """task_time: every task of one device ("" for all). InputError without start and duration."""
+    """task_time: every task of one device ("" for all). InputError without names, types or times."""
     kind = table.require("kernel_type", "Task Type")
     start = table.require("task_start(us)", "task_start", "Task Start(us)")
     spent = table.require("task_time(us)", "task_time", "Task Time(us)")
-    name, stream = table.first("kernel_name", "Kernel Name"), table.first("stream_id", "Stream ID")
+    name, stream = table.require("kernel_name", "Kernel Name"), table.first("stream_id", "Stream ID")
     where = table.first("Device_id", "Device ID")
     found = []
     for row in table.rows():
@@ -59,7 +61,7 @@ def read(table: Table, device: str) -> tuple[Task, ...]:
         begun, duration = moment(table, row, start), number(table, row, spent)
         if begun is None or duration is None:
             raise table.damaged(f"a row of type '{row[kind][:60]}' has no time")
-        found.append(Task(row.get(name, ""), row[kind], begun, round(duration * 1000), row.get(stream, "")))
+        found.append(Task(row[name], row[kind], begun, round(duration * 1000), row.get(stream, "")))
     return tuple(found)
 
 

@@ -24,6 +24,8 @@ MAX_EVENTS = 5_000_000
 MAX_HOST = 20_000
 """Host calls kept; the device's tasks are all kept."""
 
+_PHASES = frozenset("BEXiICbnestfPNODSTpFMVvRc()")
+"""Kinds of events of the format; one that is none of them was damaged, and might have been a task."""
 HARDWARE, HOST = "Ascend Hardware", ("CANN", "Python")
 _DECODER = json.JSONDecoder(parse_float=Decimal)
 
@@ -48,6 +50,8 @@ def read(path: Path, device: str = "") -> Trace:
     left_out = steps = 0
     for event in timed:
         pid = event["pid"]
+        if pid is None:
+            raise damaged(path, f"the event '{str(event.get('name'))[:60]}' has no process")
         process = names.get(pid, "")
         if process == HARDWARE:
             label = labels.get(pid, "")
@@ -99,6 +103,8 @@ def _events_of_interest(path: Path) -> tuple[dict[Any, str], dict[Any, str], lis
             labels[event.get("pid")] = str(args.get("labels", ""))
         elif kind == "X":
             timed.append({"pid": None, **event})
+        elif not isinstance(kind, str) or kind not in _PHASES:
+            raise damaged(path, f"the event '{str(event.get('name'))[:60]}' has no known phase")
     return names, labels, timed
 
 
