@@ -187,6 +187,10 @@ def test_details_are_read_for_each_chip() -> None:
         npu_smi.parse_reading("\tNPU Temperature (C) : warm\n")
     board = npu_smi.parse_board("\tSoftware Version : 24.1.rc3\n\tFirmware Version : 7.5\n\tNPU Name : 9382\n")
     assert (board.software, board.npu_name) == ("24.1.rc3", "9382")
+    chip = npu_smi.parse_board("\tNPU ID : 0\n\tNPU Name : NA\n\tChip Type : Ascend\n\tChip Name : 910B4\n")
+    assert (chip.npu_name, chip.chip_name) == ("", "910B4")
+    with pytest.raises(DeviceError):
+        npu_smi.parse_board("\tFirmware Version : 7.5\n")
 
 
 def test_the_stand_in_is_read(toolkit, tmp_path: Path) -> None:

@@ -85,6 +85,15 @@ def test_peaks_are_the_data_sheets_and_absent_where_it_has_none() -> None:
     assert probe.nominal(boards.board("atlas-200i-soc-a1")) == {}
 
 
+def test_a_board_is_named_by_the_device_tree_or_its_memory_and_else_not() -> None:
+    rows, gib = boards.by_chip("310B4"), 1 << 30
+    assert probe._board(rows, "", 3513 << 20) == "atlas-200i-dk-a2"
+    assert probe._board(rows, "", 15609 << 20) == ""
+    assert probe._board(rows, "Atlas 200I DK A2", 15609 << 20) == "atlas-200i-dk-a2"
+    assert probe._board(boards.by_chip("310P3"), "", 43 * gib) == "atlas-300i-duo"
+    assert probe._board((), "", 0) == ""
+
+
 def test_the_vendors_rule_names_what_npu_smi_shows() -> None:
     table = "| 0 910B3 | OK | 100.0 50 0 / 0 |\n| 0 | 0000:C1:00.0 | 0 0 / 0 3546 / 65536 |"
     assert Sight(npu_smi.parse_info(table)).soc_version == "Ascend910B3"

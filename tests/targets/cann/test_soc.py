@@ -55,6 +55,10 @@ def test_an_a3_chip_is_named_with_its_npu_name(npu_name: str) -> None:
     assert soc.from_npu_smi_name("Ascend910", npu_name) == "Ascend910_9382"
 
 
+def test_a_chip_newer_than_the_table_is_named_by_the_same_rule() -> None:
+    assert soc.from_npu_smi_name("Ascend950PR", "9579") == "Ascend950PR_9579"
+
+
 @pytest.mark.parametrize("name", ["", "NA", "GeForce", "310; rm -rf /", "Ascend", "31"])
 def test_what_is_no_chip_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):

@@ -125,6 +125,21 @@ def test_version_and_layout_are_read_from_what_the_vendor_installs(
     assert found is not None and (found.layout, found.version) == ("8", "8.1.RC1")
 
 
+def test_a_versions_own_script_is_preferred_to_the_one_beside_it(over_link: Callable[..., Any], tmp_path: Path) -> None:
+    latest, older = plant(tmp_path / "8.1"), plant(tmp_path / "8.0")
+    (tmp_path / "set_env.sh").write_text(f"export ASCEND_HOME_PATH={latest}\n")
+    own = older / f"{platform.machine()}-linux" / "script"
+    own.mkdir()
+    (older / "set_env.sh").rename(own / "set_env.sh")
+    found = find(over_link, str(older))
+    assert found is not None and found.root == str(older)
+    (own / "set_env.sh").unlink()
+    found = find(over_link, str(older))
+    assert found is not None and found.root == str(latest)
+    direct = find(over_link, str(tmp_path / "set_env.sh"))
+    assert direct is not None and direct.root == str(latest)
+
+
 @pytest.mark.parametrize("script", ["exit 1\n", "sleep 0; exec false\n", "if then\n", "export NOTHING=\n"])
 def test_a_broken_set_env_is_no_toolkit(over_link: Callable[..., Any], tmp_path: Path, script: str) -> None:
     plant(tmp_path / "broken", script=script)
@@ -160,6 +175,16 @@ GOOD = {"root": "/x", "layout": "8", "version": "8.1", "simulated": False, "envi
 def test_an_answer_that_no_honest_device_gives_is_refused(saying: Any, answer: Any) -> None:
     with pytest.raises(DeviceError):
         asyncio.run(cann.find(saying(json.dumps(answer))))
+
+
+@pytest.mark.parametrize("name", ["ask_toolkit.py", "ask_acl.py", "ask_system.py"])
+def test_what_is_sent_to_a_device_needs_only_python_3_8_and_itself(name: str) -> None:
+    source = Path(cann.__file__).with_name(name)
+    program = "from vermin.main import main; main()"
+    command = [sys.executable, "-c", program, "-t=3.8-", "--no-tips", "--violations", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "edgewright" not in source.read_text() and "numpy" not in source.read_text()
 
 
 def test_a_device_without_python_says_so(saying: Any) -> None:

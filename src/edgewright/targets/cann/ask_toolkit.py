@@ -58,30 +58,44 @@ def candidates(hint: str, root: str) -> Iterator[tuple[str, str]]:
 
 
 def look(folder: str) -> dict[str, Any] | None:
-    """What is known of the toolkit that `folder` is or names, None where it is neither."""
+    """What is known of the toolkit that `folder` is or whose set_env.sh it holds (or is), None where it is neither.
+
+    Of several scripts the one counts that speaks of this very folder: the one beside the versions speaks of `latest`.
+    """
+    others = []
     for script in scripts(Path(folder)):
         variables = sourced(script)
         home = variables.get("ASCEND_HOME_PATH") or variables.get("ASCEND_TOOLKIT_HOME") or folder
         if not is_toolkit(Path(home)):
             continue
-        environment = with_driver(variables)
-        version, simulated = version_of(Path(home))
-        return {
-            "root": home,
-            "script": str(script),
-            "layout": layout(Path(home), version),
-            "version": version,
-            "simulated": simulated,
-            "environment": environment,
-            "tools": tools(Path(home), environment),
-        }
-    return None
+        if Path(home).resolve() == Path(folder).resolve():
+            return described(home, script, variables)
+        others.append((home, script, variables))
+    return described(*others[0]) if others else None
+
+
+def described(home: str, script: Path, variables: dict[str, str]) -> dict[str, Any]:
+    environment = with_driver(variables)
+    version, simulated = version_of(Path(home))
+    return {
+        "root": home,
+        "script": str(script),
+        "layout": layout(Path(home), version),
+        "version": version,
+        "simulated": simulated,
+        "environment": environment,
+        "tools": tools(Path(home), environment),
+    }
 
 
 def scripts(folder: Path) -> Iterator[Path]:
-    """8.x keeps set_env.sh beside the versions, 8.5 and newer inside; one version's own is bin/setenv.bash."""
+    """8.x keeps set_env.sh beside its versions and one of each version in script/; 8.5 and newer keep it inside."""
+    if folder.is_file():
+        yield folder
+        return
     beside = [folder.parent / "set_env.sh"] if is_toolkit(folder) else []
-    for script in [folder / "set_env.sh", folder / "bin" / "setenv.bash", *beside]:
+    own = [folder / "set_env.sh", folder / ARCHITECTURE / "script" / "set_env.sh"]
+    for script in [*own, *beside, folder / "bin" / "setenv.bash"]:
         if script.is_file():
             yield script
 

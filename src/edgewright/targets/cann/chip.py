@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,24 @@ async def look(link: Link, toolkit: Toolkit | None) -> Sight:
         chips = npu_smi.parse_info(done.stdout + "\n" + done.stderr if done.returncode else done.stdout)
     except DeviceError as error:
         return Sight(problem=error.message, remedy=error.remedy)
-    try:
-        words = ["info", "-t", "board", "-i", str(chips[0].npu), "-c", str(chips[0].chip)]
-        details = npu_smi.parse_board((await link.run([program, *words], env=environment, timeout_s=60)).stdout)
-    except DeviceError:
-        details = None
-    return Sight(chips, details)
+    return Sight(chips, await _details(link, program, environment, chips[0]))
+
+
+async def _details(
+    link: Link, program: str, environment: Mapping[str, str] | None, one: npu_smi.Chip
+) -> npu_smi.BoardDetails:
+    """Versions are the card's, the NPU Name is the chip's; "" where the board does not tell."""
+    told = []
+    for words in (["-i", str(one.npu)], ["-i", str(one.npu), "-c", str(one.chip)]):
+        try:
+            done = await link.run([program, "info", "-t", "board", *words], env=environment, timeout_s=60)
+            told.append(npu_smi.parse_board(done.stdout))
+        except DeviceError:
+            told.append(npu_smi.BoardDetails())
+    card, chip = told
+    return npu_smi.BoardDetails(
+        card.software or chip.software,
+        card.firmware or chip.firmware,
+        chip.npu_name or card.npu_name,
+        chip.chip_name or card.chip_name,
+    )

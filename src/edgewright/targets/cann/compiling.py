@@ -14,6 +14,7 @@ LEAST_DISK, LEAST_MEMORY = 2 * GIB, 4 * GIB
 """Our own figures: what kernels, logs and one usual model take, and what boards of 4 GB do not have free."""
 NEEDED = ("sympy", "decorator", "psutil", "attrs", "cffi", "pyyaml", "protobuf")
 PACKAGES = ("numpy", *NEEDED, "scipy")
+SPARING = "TE_PARALLEL_COMPILER=1 and MAX_COMPILE_CORE_NUMBER=1 are said to spare memory (not confirmed)."
 ELSEWHERE = "Convert on another machine: `host:` in the target's entry, or `edgewright export-code convert`."
 
 
@@ -100,6 +101,6 @@ def room(disk: int, memory: int) -> Iterator[Check]:
     remedy = "" if fine else f"Make room: 2 GiB or more. {ELSEWHERE}"
     yield Check("disk for conversion", fine, f"{disk / GIB:.1f} GiB free", remedy, required=False)
     fine = memory >= LEAST_MEMORY or not memory
-    remedy = "" if fine else f"atc is slow or is killed with less than 4 GiB. {ELSEWHERE}"
+    remedy = "" if fine else f"atc is slow or is killed with less than 4 GiB. {ELSEWHERE} {SPARING}"
     detail = f"{memory / GIB:.1f} GiB available" if memory else "the system does not say"
     yield Check("memory for conversion", fine, detail, remedy, required=False)

@@ -101,10 +101,12 @@ class Reading(Record):
 
 @dataclass(frozen=True)
 class BoardDetails(Record):
-    """What `-t board` says: the driver's version is `software`; `npu_name` names the chip of an A3 machine."""
+    """What `-t board` says of a card (`-i`: versions) or of a chip (`-i -c`: names); "" for what it does not say.
 
-    software: str
-    firmware: str
+    `software` is the driver's version; `npu_name` names the chip of an A3 machine ("9382")."""
+
+    software: str = ""
+    firmware: str = ""
     npu_name: str = ""
     chip_name: str = ""
 
@@ -267,14 +269,14 @@ def _reading(block: dict[str, float | None]) -> Reading:
 
 
 def parse_board(text: str) -> BoardDetails:
-    """What `npu-smi info -t board -i N [-c C]` says. DeviceError where it names no version."""
+    """What `npu-smi info -t board -i N [-c C]` says. DeviceError where it gives neither a version nor a name."""
     _refuse_failure(text)
-    found = dict(_pairs(text))
-    software, firmware = found.get("Software Version", ""), found.get("Firmware Version", "")
-    npu_name, chip_name = found.get("NPU Name", ""), found.get("Chip Name", "")
-    if not (software or npu_name):
+    pairs = {name: "" if value in NOTHING else value for name, value in _pairs(text)}
+    names = ("Software Version", "Firmware Version", "NPU Name", "Chip Name")
+    found = BoardDetails(*(pairs.get(name, "")[:64] for name in names))
+    if found == BoardDetails(firmware=found.firmware):
         raise _unreadable("npu-smi info -t board", text.strip())
-    return BoardDetails(software, firmware, "" if npu_name in NOTHING else npu_name, chip_name)
+    return found
 
 
 def failure(text: str) -> DeviceError | None:

@@ -32,14 +32,20 @@ async def probe(link: Link) -> Facts:
     answer = await chip.ask(link, found)
     _refuse_a_chip_out_of_reach(sight, answer)
     facts = await probing.probe(link, "cann", {})
-    row = _row(_soc(sight, answer), facts.board)
+    rows = boards.by_chip(_soc(sight, answer))
+    memory = _memory(sight, answer)
     return replace(
         facts,
         family="cann",
         runtimes={**facts.runtimes, **_versions(found, sight)},
-        peaks=nominal(row) if row and not found.simulated else {},
+        peaks=nominal(rows[0]) if rows and not found.simulated else {},
         simulated=found.simulated,
-        accelerator=_accelerator(found, sight, answer, row),
+        accelerator={
+            **_accelerator(found, sight, answer),
+            "run_mode": answer.run_mode or (rows[0].run_mode if rows else ""),
+            "memory": memory,
+            "board": _board(rows, facts.board, memory),
+        },
         environment=dict(found.environment),
     )
 
@@ -65,11 +71,17 @@ def _soc(sight: Sight, answer: Answer) -> str:
     return sight.soc_version or answer.soc
 
 
-def _row(soc_version: str, machine: str) -> Board | None:
-    """The board: the only one with that chip, or the one that the device tree names; its chip's first row else."""
-    rows = boards.by_chip(soc_version)
+def _memory(sight: Sight, answer: Answer) -> int:
+    """Bytes of the chip's memory, 0 where nobody tells."""
+    return answer.total or (sight.chips[0].memory_total_mb << 20 if sight.chips else 0)
+
+
+def _board(rows: tuple[Board, ...], machine: str, memory: int) -> str:
+    """The board's name: the one that the device tree names, or else the one with that much memory; "" else, because
+    boards of other makers have the same chips."""
     named = [row for row in rows if row.product.split(" (")[0].lower() in machine.lower()]
-    return next(iter([*named, *rows]), None)
+    alike = [row for row in rows if abs(row.memory_gb * (1 << 30) - memory) <= memory / 4]
+    return next((row.name for row in [*named, *alike]), "")
 
 
 def _versions(found: Toolkit, sight: Sight) -> dict[str, str]:
@@ -77,22 +89,18 @@ def _versions(found: Toolkit, sight: Sight) -> dict[str, str]:
     return {name: version for name, version in versions.items() if version}
 
 
-def _accelerator(found: Toolkit, sight: Sight, answer: Answer, row: Board | None) -> dict[str, Any]:
+def _accelerator(found: Toolkit, sight: Sight, answer: Answer) -> dict[str, Any]:
     soc_version = _soc(sight, answer)
-    shown = sight.chips[0] if sight.chips else None
     return {
         "chip": soc_version.removeprefix("Ascend"),
         "soc_version": soc_version,
-        "run_mode": answer.run_mode or (row.run_mode if row else ""),
-        "memory": answer.total or (shown.memory_total_mb << 20 if shown else 0),
         "devices": answer.devices or len(sight.chips),
         "cann": found.version,
         "layout": found.layout,
-        "board": row.name if row else "",
         "toolkit": found.root,
         "npu_smi": bool(sight.chips),
         "atc": "atc" in found.tools,
         "amct": "amct_onnx" in found.tools,
         "msprof": "msprof" in found.tools,
-        "health": shown.health if shown else "",
+        "health": sight.chips[0].health if sight.chips else "",
     }

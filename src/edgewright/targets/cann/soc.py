@@ -1,7 +1,7 @@
 """The names of chips as atc wants them (`--soc_version`), and how the vendor's tools spell the same chip.
 
 Names: the files of platform_config in CANN 8.1.RC1. Rule (vendor): "Ascend" and the Name that `npu-smi info` prints;
-A3: the chip's name, `_`, and the NPU name of `npu-smi info -t board`.
+A3 and 950: the chip's name, `_`, and the NPU Name of `npu-smi info -t board -i N -c C`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def from_npu_smi_name(name: str, npu_name: str = "") -> str:
     bare = re.sub(r"^ascend[\s_]*", "", name.strip(), flags=re.IGNORECASE)
     if not re.fullmatch(r"[0-9]{3}[0-9A-Za-z_-]{0,16}", bare):
         raise ConfigError(f"'{name}' is no name of an Ascend chip.", "Look at the Name column of `npu-smi info`.")
-    digits = re.sub(r"^(ascend)?[\s_]*(910[\s_]*)?", "", npu_name.strip(), flags=re.IGNORECASE)
-    if bare.lower() in ("910", "910c", "910_93") and re.fullmatch(r"93[0-9]{2}", digits):
-        return f"Ascend910_{digits}"
+    number = re.sub(r"^(ascend)?[\s_]*(910[\s_]*)?", "", npu_name.strip(), flags=re.IGNORECASE)
+    if re.fullmatch(r"910|910C|910_93|950[A-Z]*", bare, re.IGNORECASE) and re.fullmatch(r"9[0-9a-z]{3}", number):
+        family = bare if bare.startswith("950") else "910"
+        return f"Ascend{family}_{number}"
     return "Ascend" + bare
