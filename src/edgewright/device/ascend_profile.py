@@ -37,10 +37,10 @@ def _timeline(rows: Sequence[Row], phases: Mapping[str, float]) -> List[Dict[str
     """Copies by our clock, around the tasks at the distances that the profiler saw between them."""
     clock = phases.get(INTO, 0.0)
     spans = [_span(INTO, INTO, 0.0, clock, "transfer")]
-    first = (rows[0].start or 0.0) if rows else 0.0
+    first = rows[0].start or 0 if rows else 0
     end = clock + phases.get("execute", 0.0)
     for row in rows:
-        start = clock + (row.start or 0.0) - first
+        start = clock + float((row.start or 0) - first)
         spans.append(_span(row.name, row.type, start, row.duration, "compute"))
         end = max(end, start + row.duration)
     spans.append(_span(OUT, OUT, end, phases.get(OUT, 0.0), "transfer"))

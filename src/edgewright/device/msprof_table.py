@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import os
+import re
+from decimal import Decimal
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from edgewright.device.service import ServiceError
@@ -15,6 +17,7 @@ from edgewright.device.service import ServiceError
 MAX_BYTES, MAX_ROWS, MAX_CELL = 256 << 20, 1 << 20, 1 << 20
 _START = ("Task Start Time(us)", "Task Start Time")
 _DURATION = ("Task Duration(us)", "Task Duration")
+_NUMBER = re.compile(r"^-?[0-9]{1,20}(\.[0-9]{0,20})?$")
 _PRECISIONS = {
     "FLOAT": "fp32", "FLOAT16": "fp16", "BF16": "bf16", "BFLOAT16": "bf16", "DT_BF16": "bf16", "INT8": "int8",
     "UINT8": "int8", "INT4": "int4", "DOUBLE": "fp64", "INT32": "int32", "INT64": "int64", "BOOL": "bool",
@@ -27,13 +30,14 @@ CONVERSIONS = {
 
 
 class Row(object):
-    """One executed task. Times are microseconds; shapes by tensor; `dtypes` as the vendor names them."""
+    """One executed task. Times are microseconds, the start with all its digits (a float has room for quarters only);
+    shapes by tensor; `input_dtypes` as the vendor names them."""
 
     def __init__(self, cells: Mapping[str, str]) -> None:
         self.name, self.type = _text(cells.get("Op Name")), _text(cells.get("OP Type"))
         self.model, self.core = _text(cells.get("Model ID")), _text(cells.get("Task Type"))
         self.start = _first(cells, _START)
-        self.duration = _first(cells, _DURATION) or 0.0
+        self.duration = float(_first(cells, _DURATION) or 0)
         self.input_dtypes = _list(cells.get("Input Data Types"))
         self.inputs, self.outputs = _shapes(cells.get("Input Shapes")), _shapes(cells.get("Output Shapes"))
 
@@ -55,7 +59,7 @@ def read(paths: Sequence[str]) -> List[Row]:
             raise ServiceError("%s is larger than %d MiB." % (path, MAX_BYTES >> 20), "Profile fewer iterations.")
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
             rows += _rows(file, path, MAX_ROWS - len(rows))
-    return sorted(rows, key=lambda row: row.start or 0.0)
+    return sorted(rows, key=lambda row: row.start or 0)
 
 
 def _rows(lines: Iterable[str], path: str, most: int) -> List[Row]:
@@ -112,13 +116,21 @@ def operators(rows: Sequence[Row], iterations: int) -> List[Dict[str, Any]]:
 
 
 def one_inference(rows: Sequence[Row], iterations: int) -> List[Row]:
-    """The rows of the run in the middle; none where the tasks do not repeat from run to run, or have no start."""
-    size, left = divmod(len(rows), iterations)
-    names = [row.name for row in rows]
-    if left or not size or any(row.start is None for row in rows) or names != names[:size] * iterations:
+    """The rows of one run, the fullest near the middle; none where runs cannot be told apart, or nothing has a start.
+
+    A run ends where a name comes again: tasks too short to be timed may be missing from some runs.
+    """
+    runs: List[List[Row]] = []
+    seen: Set[str] = set()
+    for row in rows:
+        if not runs or row.name in seen:
+            runs.append([])
+            seen.clear()
+        runs[-1].append(row)
+        seen.add(row.name)
+    if len(runs) != iterations or any(row.start is None for row in rows):
         return []
-    middle = iterations // 2
-    return list(rows[middle * size : (middle + 1) * size])
+    return max(enumerate(runs), key=lambda pair: (len(pair[1]), -abs(pair[0] - iterations // 2)))[1]
 
 
 def _text(cell: Optional[str]) -> str:
@@ -126,14 +138,11 @@ def _text(cell: Optional[str]) -> str:
     return "" if words == "N/A" else words
 
 
-def _first(cells: Mapping[str, str], names: Sequence[str]) -> Optional[float]:
+def _first(cells: Mapping[str, str], names: Sequence[str]) -> Optional[Decimal]:
     for name in names:
-        try:
-            value = float(_text(cells.get(name)))
-        except ValueError:
-            continue
-        if value == value and abs(value) != float("inf"):
-            return value
+        words = _text(cells.get(name))
+        if _NUMBER.match(words):
+            return Decimal(words)
     return None
 
 
