@@ -89,7 +89,8 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
     by_case = {one.lower(): one for one in known}
     if name.lower() in by_case:
         return by_case[name.lower()]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    longer = [one for one in known if len(name) > 2 and one.startswith(name.lower())]
+    near = longer if len(longer) == 1 else difflib.get_close_matches(name, known, n=1, cutoff=0.75)
     return near[0] if near else ""
 
 

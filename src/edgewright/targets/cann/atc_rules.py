@@ -140,7 +140,8 @@ def _named_chip(written: str, machine: Machine) -> Iterator[Fault]:
         if machine.soc_version and right != machine.soc_version:
             what = f"--soc_version is {right}, and the device is {machine.soc_version}."
             why = "An .om runs only on the chip it was built for."
-            yield fault("soc_version", "error", what, why, "Write the device's.", soc_version=machine.soc_version)
+            remedy = f"Write --soc_version={machine.soc_version}."
+            yield fault("soc_version", "error", what, why, remedy, soc_version=machine.soc_version)
 
 
 def _meant_chip(written: str, machine: Machine) -> str:

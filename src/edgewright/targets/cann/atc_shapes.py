@@ -19,6 +19,10 @@ def shapes(settings: Settings, machine: Machine) -> Iterator[Fault]:
     yield from _layout(settings)
     text = settings.get("input_shape", "")
     gear = next((name for name in DYNAMIC if name in settings), "")
+    if "input_shape_range" in settings and chip_of(settings, machine).startswith("Ascend310B"):
+        what = f"A shape range is not supported on {chip_of(settings, machine)}."
+        why = "Atlas 200I/500 A2 run fixed shapes and gears only."
+        yield fault("input_shape_range", "error", what, why, "Write fixed figures in --input_shape.")
     if "$" in text or "$" in settings.get(gear, ""):
         return  # the shell fills it in; nothing can be said
     if not text:
