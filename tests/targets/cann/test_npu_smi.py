@@ -180,6 +180,8 @@ def test_details_are_read_for_each_chip() -> None:
     text = "\tMemory Capacity(MB) : 44278\n\tAicore Usage Rate(%) : 3\n\tChip ID : 0\n"
     both = npu_smi.parse_reading(text + text.replace(": 3\n", ": NA\n").replace("ID : 0", "ID : 1"))
     assert [(one.chip, one.memory_mb, one.aicore_percent) for one in both] == [(0, 44278, 3.0), (1, 44278, None)]
+    one_asked = npu_smi.parse_reading("\tNPU ID : 0\n\tChip ID : 1\n\tNPU Real-time Power(W) : 7.2\n")
+    assert [(one.chip, one.power_w) for one in one_asked] == [(1, 7.2)]
     assert npu_smi.parse_reading("\tNPU Temperature (C)            : 52\n")[0].temperature_c == 52
     assert npu_smi.parse_reading("\tRated Power Dissipation(W) : 8.0")[0].rated_power_w == 8.0
     assert npu_smi.parse_reading("npu-smi: the NPU 310P3 does not support querying power.") == (npu_smi.Reading(),)
@@ -191,6 +193,27 @@ def test_details_are_read_for_each_chip() -> None:
     assert (chip.npu_name, chip.chip_name) == ("", "910B4")
     with pytest.raises(DeviceError):
         npu_smi.parse_board("\tFirmware Version : 7.5\n")
+
+
+DUO = "".join(
+    f"\tDDR Capacity(MB)               : {44278 + chip}\n\tAicore Usage Rate(%)           : {chip}\n"
+    f"\tTemperature(C)                 : {50 + chip}\n\tChip ID                        : {chip}\n\n"
+    for chip in (0, 1)
+)
+
+
+@QUICK
+@given(st.sets(st.integers(0, DUO.count("\n")), max_size=3))
+def test_a_line_lost_from_details_never_gives_one_chip_what_is_anothers(lost: set[int]) -> None:
+    text = "\n".join(line for i, line in enumerate(DUO.splitlines()) if i not in lost)
+    try:
+        found = npu_smi.parse_reading(text)
+    except DeviceError:
+        return
+    whole = npu_smi.parse_reading(DUO)
+    for one in found:
+        said = {name: value for name, value in one.to_json().items() if value is not None}
+        assert any(said.items() <= chip.to_json().items() for chip in whole)
 
 
 def test_the_stand_in_is_read(toolkit, tmp_path: Path) -> None:

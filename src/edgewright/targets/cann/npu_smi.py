@@ -112,8 +112,8 @@ class BoardDetails(Record):
 
 
 READINGS = {
-    "memory_mb": r"Memory Capacity ?\(MB\)",
-    "memory_percent": r"Memory Usage Rate ?\(%\)",
+    "memory_mb": r"(?:Memory|DDR) Capacity ?\(MB\)",
+    "memory_percent": r"(?:Memory|DDR) Usage Rate ?\(%\)",
     "hbm_mb": r"HBM Capacity ?\(MB\)",
     "hbm_percent": r"HBM Usage Rate ?\(%\)",
     "aicore_percent": r"Aicore Usage Rate ?\(%\)",
@@ -249,18 +249,33 @@ def parse_reading(text: str) -> tuple[Reading, ...]:
     _refuse_failure(text)
     if re.search(r"does not support|not support", text):
         return (Reading(),)
+    values = list(_values(text))
+    if not any(field != "chip" for field, _ in values):
+        raise _unreadable("npu-smi info -t", text.strip())
+    # "Chip ID" ends a chip's block in the lists of a card and begins it where one chip was asked for.
+    ends = values[0][0] != "chip"
     blocks: list[dict[str, float | None]] = [{}]
+    for field, value in values:
+        full = "chip" in blocks[-1] if ends else field == "chip" and bool(blocks[-1])
+        if full:
+            blocks.append({})
+        if field in blocks[-1]:
+            raise _unreadable("npu-smi info -t", f"{field} comes twice for one chip")
+        blocks[-1][field] = value
+    readings = tuple(_reading(block) for block in blocks)
+    distinct = {one.chip for one in readings if one.chip is not None and one != Reading(chip=one.chip)}
+    if len(readings) > 1 and len(distinct) != len(readings):
+        raise _unreadable("npu-smi info -t", "it does not say which chip is which")
+    return readings
+
+
+def _values(text: str) -> Iterator[tuple[str, float | None]]:
     for name, value in _pairs(text):
         for field, pattern in READINGS.items():
             if re.fullmatch(pattern, name, re.IGNORECASE):
-                if field in blocks[-1]:
-                    blocks.append({})
                 if not re.fullmatch(NUMBER, value):
                     raise _unreadable("npu-smi info -t", f"{name} : {value}")
-                blocks[-1][field] = _number(value)
-    if not any(set(block) - {"chip"} for block in blocks):
-        raise _unreadable("npu-smi info -t", text.strip())
-    return tuple(_reading(block) for block in blocks)
+                yield field, _number(value)
 
 
 def _reading(block: dict[str, float | None]) -> Reading:
