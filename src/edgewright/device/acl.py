@@ -112,7 +112,7 @@ class Library:
 
     def error(self, name: str, code: int, about: str = "") -> AclError:
         """The AclError of a failed call, with the library's own account of this thread, which is thereby used up."""
-        words = spoken(self.value("aclGetRecentErrMsg") or b"")
+        words = spoken(self.value("aclGetRecentErrMsg") or b"") if self.has("aclGetRecentErrMsg") else ""
         message = "%s failed with code %d%s" % (name, code, about and " for " + about)
         return AclError(message + (": " + words if words else "."), remedy(name, code), code)
 

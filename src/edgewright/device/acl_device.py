@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
 import threading
 from typing import Any, Dict
@@ -16,7 +17,9 @@ from typing import Any, Dict
 from edgewright.device.acl import HOST, REPEATED_INIT, Library
 
 _LOCK = threading.RLock()
+_LIBRARIES: Dict[str, Library] = {}
 _PROCESSES: Dict[str, "Process"] = {}
+"""By the file of the library: one that two settings name differently is initialised once all the same."""
 
 
 class Process(object):
@@ -79,9 +82,10 @@ class Device(object):
     def opened(number: int = 0, library: str = "") -> "Device":
         """Raises AclError: no library, no device, no right, no memory."""
         with _LOCK:
-            process = _PROCESSES.get(library)
-            if process is None:
-                process = _PROCESSES[library] = Process(Library(library))
+            found = _LIBRARIES.get(library)
+            if found is None:
+                found = _LIBRARIES[library] = Library(library)
+            process = _PROCESSES.setdefault(os.path.realpath(found.path), Process(found))
         return Device(process, number)
 
     def enter(self) -> None:

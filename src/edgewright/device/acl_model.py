@@ -7,6 +7,7 @@ memory; in run mode host they are pinned memory beside it, and each run copies.
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -135,7 +136,7 @@ class Model(object):
     def _sizes(self) -> Tuple[int, int]:
         """Bytes of working memory and of weights."""
         work, weight = ctypes.c_size_t(), ctypes.c_size_t()
-        arguments = self._path.encode(), ctypes.byref(work), ctypes.byref(weight)
+        arguments = os.fsencode(self._path), ctypes.byref(work), ctypes.byref(weight)
         code = self._library.code("aclmdlQuerySize", *arguments)
         if code:
             raise self._library.error("aclmdlQuerySize", code, self._path)
@@ -143,7 +144,7 @@ class Model(object):
 
     def _load(self) -> int:
         model = ctypes.c_uint32()
-        code = self._library.code("aclmdlLoadFromFile", self._path.encode(), ctypes.byref(model))
+        code = self._library.code("aclmdlLoadFromFile", os.fsencode(self._path), ctypes.byref(model))
         if code:
             raise self._library.error("aclmdlLoadFromFile", code, self._path)
         return model.value
@@ -159,7 +160,8 @@ class Model(object):
         value, found = self._library.value, []
         for index in range(value("aclmdlGetNum%ss" % side, self._desc)):
             name = value("aclmdlGet%sNameByIndex" % side, self._desc, index) or b""
-            name = value("aclmdlGetTensorRealName", self._desc, name) or name
+            if name and self._library.has("aclmdlGetTensorRealName"):  # long names are replaced by others
+                name = value("aclmdlGetTensorRealName", self._desc, name) or name
             kind = value("aclmdlGet%sDataType" % side, self._desc, index)
             size = value("aclmdlGet%sSizeByIndex" % side, self._desc, index)
             words = name.decode("utf-8", "replace")

@@ -124,6 +124,20 @@ d.close()
     assert said == {"first": 0.0, "second": [1, 4, 16, 16], "third": 2.0}
 
 
+def test_a_library_named_in_two_ways_is_initialised_once(on_board, toolkit):
+    folder = str(toolkit.prefix / "ascend-toolkit/latest/lib64")
+    program = f"""
+pair = {{k: np.ones((1, 3), np.float32) for k in "ab"}}
+a, b = engine.open("pair.om", {{}}), engine.open("pair.om", {{"library": {folder!r}}})
+a.close()
+say(total=float(b.run(pair)["total:0"].max()))
+b.close()
+c = engine.open("pair.om", {{"library": {folder!r} + "/libascendcl.so"}})
+c.close()
+"""
+    assert on_board(program) == [{"total": 2.0}]
+
+
 @pytest.mark.parametrize("mode", ["device", "host"])
 def test_threads_other_than_the_one_that_opened_may_run_and_close(on_board, mode):
     program = """
@@ -168,6 +182,16 @@ def test_where_no_table_can_be_made_nothing_is_guessed(on_board, toolkit):
     (said,) = on_board(program, drop=("PATH", "ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"))
     assert said["precisions"] == said["ops"] == {}
     assert "msprof" in said["notes"][0]
+
+
+def test_a_profiler_that_only_collects_is_told_in_its_own_words(on_board, tmp_path):
+    script = tmp_path / "msprof"
+    script.write_text("#!/bin/sh\necho the data cannot be parsed on this board\nexit 1\n")
+    script.chmod(0o755)
+    program = 'e = engine.open("int8.om", {}); say(**e.executed()); e.close()'
+    (said,) = on_board(program, before=("/usr/bin/env", f"PATH={tmp_path}:/usr/bin:/bin"))
+    assert said["precisions"] == {} and "cannot be parsed on this board" in said["notes"][0]
+    assert "--export=on" in said["notes"][0]
 
 
 def test_inside_msprof_itself_the_engine_runs_and_says_that_the_profiler_is_taken(on_board, toolkit, tmp_path):
