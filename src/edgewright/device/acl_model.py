@@ -92,9 +92,9 @@ class Model(object):
     def run(self, feeds: Sequence["Array"]) -> List["Array"]:
         """Inputs in the model's order → outputs in the model's order; floats as float32, the memory is reused."""
         started = time.perf_counter()
+        self.gears.choose(self.inputs, feeds, self._input)
         for tensor, feed in zip(self.inputs, feeds):
             self._write(tensor, feed)
-        self.gears.choose(self.inputs, feeds, self._input)
         written = time.perf_counter()
         self._library.call("aclmdlExecute", self.id, self._input, self._output)
         executed = time.perf_counter()
@@ -165,10 +165,10 @@ class Model(object):
             kind = value("aclmdlGet%sDataType" % side, self._desc, index)
             size = value("aclmdlGet%sSizeByIndex" % side, self._desc, index)
             words = name.decode("utf-8", "replace")
-            if kind not in _DTYPES or not size:
+            if kind not in _DTYPES or not size or (side == "Input" and _DTYPES[kind] == _BFLOAT16):
                 raise AclError(
                     "The %s %s of the model has data type %d and %d bytes." % (side.lower(), words, kind, size),
-                    "Convert the model with fixed shapes or gears, and ports of an ordinary number type.",
+                    "Convert the model with fixed shapes or gears, and inputs of a type that numpy has.",
                 )
             found.append(Tensor(index, words, _DTYPES[kind], self._dims(side, index), size))
         return found
