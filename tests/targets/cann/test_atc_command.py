@@ -7,6 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -191,6 +192,22 @@ def test_options_newer_than_the_toolkit_are_told() -> None:
     assert not [one for one in review(text, cann="9.1.0").problems if one.option == "topo_sorting_mode"]
 
 
+def test_the_corrected_command_of_the_blog_runs_as_it_is_printed(toolkit, tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = numpy_helper.from_array(np.ones((4, 3, 1, 1), np.float32), "w")
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 3, 8, 8]), ("y", None))]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], "c")], "g", ports[:1], ports[1:], [weight])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
+    onnx.save(made, tmp_path / "yolov5s.onnx")
+    (tmp_path / "calibration").mkdir()
+    np.random.default_rng(0).random((1, 3, 8, 8), np.float32).tofile(tmp_path / "calibration/0.bin")
+    done = toolkit.run("bash", "-ec", review(BLOG).corrected, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.glob("yolov5s_int8*.om"))
+
+
 # -- how a line is read
 
 
@@ -212,6 +229,11 @@ def test_what_follows_the_command_is_not_read() -> None:
         assert parse(PLAIN + end).settings == parse(PLAIN).settings, end
 
 
+def test_the_first_command_of_atc_in_a_script_is_read() -> None:
+    script = f"#!/bin/bash\nsource /usr/local/Ascend/set_env.sh\ncd work\n# convert\n{PLAIN} \\\n --log=error\nls"
+    assert parse(script).settings == {**parse(PLAIN).settings, "log": "error"}
+
+
 def test_typographic_quotes_and_dashes_of_web_pages_are_told() -> None:
     text = "atc –model=m.onnx —framework=5 --output=m --soc_version=Ascend310B4 --input_shape=“x:1,3；y:1”"
     assert "typographic" in problem(text, "").what
@@ -230,6 +252,8 @@ def test_what_the_shell_fills_in_stays_open_to_it() -> None:
         "atc --model=$HOME/m.onnx --framework=5 --output=${OUT} --soc_version=Ascend310B4 --input_shape=$SHAPE"
     )
     assert '--model="$HOME/m.onnx"' in found.corrected and not found.errors
+    open_chip = review("atc --model=m.onnx --framework=$F --output=m --soc_version=$SOC --precision_mode_v2=$MODE")
+    assert not open_chip.errors and "$SOC" in open_chip.corrected
     assert "'$(reboot)'" in review(PLAIN.replace("=m.onnx", "='$(reboot)'")).corrected
 
 
@@ -257,7 +281,8 @@ def test_a_command_is_built_in_the_tables_order() -> None:
     [
         {"precision_mode": "allow_fp32_to_int8"}, {"calibration_data_file": "c.txt"}, {"log": "verbose"},
         {"precision_mode": "force_fp16", "precision_mode_v2": "fp16"}, {"input_shape": "x:1~4,3,8,8"},
-        {"output": "a\nb"}, {"soc_version": "Ascend310P3"}, {"auto_tune_mode": "RL"}, {"framework": "7"},
+        {"output": "a\nb"},
+        {"log": "$LEVEL"}, {"soc_version": "Ascend310P3"}, {"auto_tune_mode": "RL"}, {"framework": "7"},
     ],
 )  # fmt: skip
 def test_what_the_table_refuses_is_not_built(wrong: dict[str, str]) -> None:

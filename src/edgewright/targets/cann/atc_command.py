@@ -35,6 +35,8 @@ def build(settings: Mapping[str, str], *, soc_version: str, cann: str) -> tuple[
             raise ConfigError(f"atc has no option '{name}'.", did_you_mean(name, known) if len(name) < 40 else "")
         if any(c < " " for c in value):
             raise ConfigError(f"The value of --{name} has control characters.", "Write it without.")
+        if atc_rules.open_to_shell(value) and atc_options.options()[name].kind not in ("file", "path"):
+            raise ConfigError(f"The value of --{name} has a `$`, and no shell will fill it in.", "Write the value.")
     machine = Machine(cann, given["soc_version"])
     for rule in RULES:
         for one in rule(given, machine):

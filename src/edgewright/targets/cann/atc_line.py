@@ -19,6 +19,10 @@ LONGEST_LINE = 64 * 1024
 TYPOGRAPHIC = str.maketrans({
     "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "；": ";", "，": ",", "：": ":", "＝": "=", " ": " ",
 })  # fmt: skip
+ATC_LINE = re.compile(
+    r"^[ \t]*(?:(?:sudo|env|time|nohup|exec|[$#>]|\w+=\S*)[ \t]+)*(?:\S*/)?atc(?:\.bin)?(?=\s|$)", re.M
+)
+"""The first command of atc in a script: what stands before it (cd, source set_env.sh) is not looked at."""
 LEADERS = {"sudo", "env", "time", "nohup", "nice", "$", "#", ">", "exec"}
 PASTE_AN_ATC = 'Give the whole command in quotes: edgewright check-atc "atc --model=… --framework=5 …".'
 
@@ -119,7 +123,8 @@ def _shell_words(text: str, line: Line) -> list[str]:
     if plain != text.replace("\r", ""):
         why = 'The shell and atc take them as letters; web pages and editors put them in place of " - ; and the like.'
         line.problems.append(Problem("", "error", "The command has typographic signs.", why, "Use the plain signs."))
-    return list(_words(plain, line))
+    command = ATC_LINE.search(plain)
+    return list(_words(plain[command.start() :] if command else plain, line))
 
 
 def _words(text: str, line: Line) -> Iterator[str]:

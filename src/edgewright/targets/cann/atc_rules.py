@@ -54,13 +54,21 @@ def converts(settings: Settings) -> bool:
 
 
 def chip_of(settings: Settings, machine: Machine) -> str:
-    return settings.get("soc_version", "") or machine.soc_version
+    written = settings.get("soc_version", "")
+    return machine.soc_version if open_to_shell(written) or not written else written
+
+
+def open_to_shell(value: str) -> bool:
+    """Whether the shell fills the value in, so that nothing can be said of it ($SOC, ${OUT})."""
+    return "$" in value
 
 
 def values(settings: Settings, machine: Machine) -> Iterator[Fault]:
     """Values outside an option's range, options that are gone, empty values."""
     for name, value in settings.items():
         option = atc_options.options()[name]
+        if open_to_shell(value):
+            continue
         if option.removed:
             yield fault(
                 name, "error", f"--{name} is gone.", f"{option.removed} (E10001).", "Leave it away.", **{name: None}
@@ -98,6 +106,8 @@ def _outside(option: atc_options.Option, value: str) -> Fault:
 def chip(settings: Settings, machine: Machine) -> Iterator[Fault]:
     """The chip must be named, and exactly."""
     written = settings.get("soc_version", "")
+    if open_to_shell(written):
+        return
     if written:
         yield from _named_chip(written, machine)
     elif converts(settings):
@@ -184,7 +194,7 @@ def _network(settings: Settings) -> Iterator[Fault]:
         yield fault(
             "framework", "error", "--framework is missing.", why, remedy, **({"framework": meant} if meant else {})
         )
-    elif suffix in BY_SUFFIX and framework != meant:
+    elif suffix in BY_SUFFIX and framework != meant and not open_to_shell(framework):
         what = f"--framework={framework} is not the framework of a {suffix} file."
         why = "atc reads the file as what the option says (E10041)."
         yield fault("framework", "error", what, why, f"Write --framework={meant}.", framework=meant)
@@ -215,7 +225,7 @@ def _output(settings: Settings, stem: str) -> Iterator[Fault]:
         if bare and not bare.endswith("/"):
             yield fault("output", "warning", "--output has the suffix .om.", f"atc adds one: {output}.om.",
                         f"Write --output={bare}.", output=bare)  # fmt: skip
-    if "$" not in output and (wrong := sorted(set(re.sub(r"[A-Za-z0-9_./\-]", "", output)))):
+    if not open_to_shell(output) and (wrong := sorted(set(re.sub(r"[A-Za-z0-9_./\-]", "", output)))):
         signs = " ".join("space" if sign.isspace() else sign for sign in wrong)
         clean = re.sub(r"[^A-Za-z0-9_./\-]", "_", output)
         yield fault("output", "error", f"--output has signs that atc does not take ({signs}).",
@@ -254,6 +264,8 @@ def _excluding(keep: str, drop: str) -> Fault:
     pair = {keep, drop}
     code = "E10056" if "precision_mode" in pair else "E10009" if pair & set(DYNAMIC) else "E10047"
     why = f"atc takes only one of them ({code})."
+    if "op_precision_mode" in pair:
+        why = "Where both are given only --op_precision_mode takes effect, or atc refuses them (E10047)."
     if "insert_op_conf" in pair:
         why = "atc does not combine AIPP with dims gears (E10001)."
     what = f"--{keep} and --{drop} exclude each other."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgewright.targets.cann import atc_options
-from edgewright.targets.cann.atc_rules import DYNAMIC, Fault, Machine, Settings, chip_of, converts, fault
+from edgewright.targets.cann.atc_rules import DYNAMIC, Fault, Machine, Settings, chip_of, converts, fault, open_to_shell
 
 FEWEST_GEARS = 2
 FORMS = {"dynamic_batch_size": "1,2,4", "dynamic_image_size": "416,416;640,640", "dynamic_dims": "1,128;4,128"}
@@ -23,8 +23,8 @@ def shapes(settings: Settings, machine: Machine) -> Iterator[Fault]:
         what = f"A shape range is not supported on {chip_of(settings, machine)}."
         why = "Atlas 200I/500 A2 run fixed shapes and gears only."
         yield fault("input_shape_range", "error", what, why, "Write fixed figures in --input_shape.")
-    if "$" in text or "$" in settings.get(gear, ""):
-        return  # the shell fills it in; nothing can be said
+    if open_to_shell(text) or open_to_shell(settings.get(gear, "")):
+        return
     if not text:
         if not gear and settings.get("framework") == "5" and "input_shape_range" not in settings:
             yield fault("input_shape", "note", "--input_shape is not given.",
