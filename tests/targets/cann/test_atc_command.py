@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
 from edgewright.core.errors import ConfigError, InputError
 from edgewright.targets.cann import atc_options, soc
@@ -30,6 +32,14 @@ def stand_in(root: Path):
     sys.path.insert(0, str(root / "cannsim" / "python"))
     yield {name: importlib.import_module(f"cannsim_tools.atc.{name}") for name in ("flags", "shapes")}
     sys.path.remove(str(root / "cannsim" / "python"))
+
+
+def convolution(shape: tuple[int | str, ...]) -> onnx.ModelProto:
+    """One convolution from "x" to "y"."""
+    weight = numpy_helper.from_array(np.ones((4, 3, 1, 1), np.float32), "w")
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", shape), ("y", None))]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], "c")], "g", ports[:1], ports[1:], [weight])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
 
 
 def problem(text: str, option: str, severity: str = "error", **known: str):
@@ -193,14 +203,7 @@ def test_options_newer_than_the_toolkit_are_told() -> None:
 
 
 def test_the_corrected_command_of_the_blog_runs_as_it_is_printed(toolkit, tmp_path: Path) -> None:
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    weight = numpy_helper.from_array(np.ones((4, 3, 1, 1), np.float32), "w")
-    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 3, 8, 8]), ("y", None))]
-    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], "c")], "g", ports[:1], ports[1:], [weight])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
-    onnx.save(made, tmp_path / "yolov5s.onnx")
+    onnx.save(convolution((1, 3, 8, 8)), tmp_path / "yolov5s.onnx")
     (tmp_path / "calibration").mkdir()
     np.random.default_rng(0).random((1, 3, 8, 8), np.float32).tofile(tmp_path / "calibration/0.bin")
     done = toolkit.run("bash", "-ec", review(BLOG).corrected, cwd=tmp_path)
@@ -360,3 +363,32 @@ def test_any_line_is_explained_or_refused_and_what_is_called_complete_is(words: 
         command = found.corrected
         command = command.partition("\natc ")[2] if command.startswith("amct_onnx") else command.removeprefix("atc")
         assert not review(f"atc {command}").errors
+
+
+GEARED = {"input_shape": "x:-1,3,8,8"}
+TAKEN = [
+    {},
+    {"precision_mode_v2": "mixed_float16", "modify_mixlist": "lists.json", "log": "error"},
+    {"precision_mode": "must_keep_origin_dtype", "op_precision_mode": "ops.ini"},
+    {"keep_dtype": "names.txt", "precision_mode_v2": "mixed_float16", "enable_small_channel": "1"},
+    {"fusion_switch_file": "switch.cfg", "buffer_optimize": "off_optimize", "export_compile_stat": "2"},
+    {"insert_op_conf": "aipp.cfg", "input_format": "NCHW", "input_shape": "x:1,3,8,8"},
+    {**GEARED, "dynamic_batch_size": "1,2", "host_env_os": "linux", "host_env_cpu": "aarch64"},
+    {"input_shape": "x:1,3,-1,-1", "dynamic_image_size": "8,8;16,16"},
+    {"input_shape": "x:-1,3,-1,8", "input_format": "ND", "dynamic_dims": "1,8;2,16"},
+]
+
+
+@pytest.mark.parametrize("more", TAKEN, ids=lambda more: next(iter(more), "plain"))
+def test_the_converter_takes_what_is_built(toolkit, tmp_path: Path, more: dict[str, str]) -> None:
+    onnx.save(
+        convolution(("n", 3, "h", "w") if "-1" in more.get("input_shape", "") else (1, 3, 8, 8)), tmp_path / "m.onnx"
+    )
+    (tmp_path / "lists.json").write_text('{"black-list": {"to-add": ["Conv2D"]}}')
+    (tmp_path / "ops.ini").write_text("[ByOpType]\nSigmoid=high_performance\n")
+    (tmp_path / "names.txt").write_text("OpType::Conv2D\n")
+    (tmp_path / "switch.cfg").write_text("ConvBatchnormFusionPass:off\n")
+    (tmp_path / "aipp.cfg").write_text("aipp_op {\n aipp_mode: static\n input_format: RGB888_U8\n}\n")
+    words = build({**FIXED, **more}, soc_version="Ascend310B4", cann="8.1.RC1")
+    done = toolkit.run("atc", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
