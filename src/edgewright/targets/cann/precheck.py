@@ -18,15 +18,14 @@ from edgewright.core.profile import Finding
 from edgewright.graph import surgery
 from edgewright.targets.cann.atc_options import older
 
-QUANTISED = {
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
-    "MatMulInteger",
-}  # fmt: skip
+QDQ = {"QuantizeLinear", "DequantizeLinear"}
+INTEGER = {"DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 AMCT_TYPES = {"AscendQuant", "AscendDequant", "AscendWeightQuant", "AscendAntiQuant"}
 SHAPES_ONLY = {"Shape", "Size", "Constant", "ConstantOfShape", "NonZero"}
 OLDEST_OPSET, AMCT_OPSET = 11, 11
 LONGEST_NAME = 127  # ACL_MAX_TENSOR_NAME_LEN less the end of the string
 MOST_EVIDENCE = 20
+DEEPEST = 8  # graphs inside graphs that are looked into
 
 
 def precheck(model: Any, *, soc_version: str, cann: str, quantised: bool = False) -> tuple[Finding, ...]:
@@ -43,6 +42,7 @@ def precheck(model: Any, *, soc_version: str, cann: str, quantised: bool = False
         *_high_rank(model, shapes),
         *_long_integers(model, types),
         *_doubles(types),
+        *_beyond_fp16(model),
         *_resizes(model),
         *_names(model),
     ]
@@ -60,27 +60,33 @@ def _finding(
 
 def _operators(model: Any, soc_version: str) -> Iterator[Finding]:
     bare = soc_version.removeprefix("Ascend")
+    every = list(_nodes(model.graph))
     for row in _risky():
-        nodes = [node for node in model.graph.node if node.op_type in row["types"] and node.domain in ("", "ai.onnx")]
+        nodes = [node for node in every if node.op_type in row["types"] and node.domain in ("", "ai.onnx")]
         if nodes:
             here = bare.startswith(tuple(row.get("chips", ("",))))
+            said = "" if row.get("confirmed", True) else " (Reported by users.)"
+            detail = f"{_counted(nodes)}. {row['why']}{said}"
             severity = row["severity"] if here else row["otherwise"]
-            kinds = ", ".join(sorted({node.op_type for node in nodes}))
-            detail = (
-                f"{len(nodes)} × {kinds}. {row['why']}{'' if row.get('confirmed', True) else ' (Reported by users.)'}"
-            )
             argues_for = tuple(row.get("argues_for", ()))
             yield _finding("operator", severity, row["title"], detail, row["remedy"], _names_of(nodes), argues_for)
-    foreign = [
-        node for node in model.graph.node if node.domain not in ("", "ai.onnx") and node.op_type not in AMCT_TYPES
-    ]
+    foreign = [node for node in every if node.domain not in ("", "ai.onnx") and node.op_type not in AMCT_TYPES]
     if foreign:
-        kinds = ", ".join(sorted({f"{node.domain}::{node.op_type}" for node in foreign})[:5])
+        kinds = ", ".join(sorted({_short(f"{node.domain}::{node.op_type}") for node in foreign})[:5])
         why = (
             f"{len(foreign)} × {kinds}. atc parses the standard operators; others need a plug-in of their own (E19010)."
         )
         remedy = "Export the model without the library that adds them, or rewrite them with standard operators."
         yield _finding("operator", "error", "Operators of a foreign domain", why, remedy, _names_of(foreign))
+
+
+def _nodes(graph: Any, depth: int = 0) -> Iterator[Any]:
+    """Every node, those inside branches and loops too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute if depth < DEEPEST else ():
+            for inner in [attribute.g, *attribute.graphs]:
+                yield from _nodes(inner, depth + 1)
 
 
 @functools.cache
@@ -91,7 +97,7 @@ def _risky() -> tuple[Mapping[str, Any], ...]:
 
 def _opset(model: Any, cann: str, quantised: bool) -> Iterator[Finding]:
     version = surgery.opset(model)
-    carries = any(node.op_type in QUANTISED for node in model.graph.node)
+    carries = any(node.op_type in QDQ for node in model.graph.node)
     remedy = "The step set_opset writes the graph in opset 11; where that is not possible, export it so."
     if version < OLDEST_OPSET:
         detail = f"The graph is of opset {version}; atc documents 11 and newer."
@@ -132,29 +138,49 @@ def _domains(model: Any) -> Iterator[Finding]:
 
 
 def _quantisation(model: Any, quantised: bool) -> Iterator[Finding]:
-    nodes = [node for node in model.graph.node if node.op_type in QUANTISED]
-    if not nodes:
-        return
-    kinds = ", ".join(sorted({node.op_type for node in nodes}))
-    if quantised:
-        detail = f"{len(nodes)} × {kinds}. `amct_onnx convert` takes the scales over; nothing is calibrated again."
+    integer = [node for node in model.graph.node if node.op_type in INTEGER]
+    if integer:
+        detail = (
+            f"{_counted(integer)}. Neither atc nor `amct_onnx convert` reads these; they are another runtime's INT8."
+        )
+        remedy = "Give the float model, or one with QuantizeLinear and DequantizeLinear."
+        yield _finding("quantised", "error", "INT8 operators of another runtime", detail, remedy, _names_of(integer))
+    nodes = [node for node in model.graph.node if node.op_type in QDQ]
+    if nodes and quantised:
+        detail = f"{_counted(nodes)}. `amct_onnx convert` takes the scales over; nothing is calibrated again."
         yield _finding("quantised", "info", "The model carries its own quantisation", detail, "", argues_for=("int8",))
-        return
-    detail = f"{len(nodes)} × {kinds}. That plain atc makes INT8 of it is not confirmed, and its parser may refuse it."
-    remedy = "Build it as INT8 (it goes through `amct_onnx convert`), or give the float model."
-    yield _finding("quantised", "error", "A quantised graph goes to plain atc", detail, remedy, _names_of(nodes))
+    elif nodes:
+        detail = f"{_counted(nodes)}. That plain atc makes INT8 of it is not confirmed, and its parser may refuse it."
+        remedy = "Build it as INT8 (it goes through `amct_onnx convert`), or give the float model."
+        yield _finding("quantised", "error", "A quantised graph goes to plain atc", detail, remedy, _names_of(nodes))
+
+
+def _counted(nodes: list[Any]) -> str:
+    return f"{len(nodes)} × {', '.join(sorted({_short(node.op_type) for node in nodes})[:8])}"
 
 
 def _free_axes(model: Any, soc_version: str) -> Iterator[Finding]:
-    for value in surgery.inputs(model):
-        if None in surgery.shape_of(value) or 0 in surgery.shape_of(value):
-            shape = "×".join("?" if n in (None, 0) else str(n) for n in surgery.shape_of(value))
-            no = "this chip runs fixed shapes and gears only" if "310B" in soc_version else "fixed shapes are faster"
-            detail = f"The input {_short(value.name)} is {shape}; {no}."
-            remedy = (
-                "Give the shape (model: {inputs: …}); the batch is fixed by the build, several by dynamic_dims gears."
-            )
-            yield _finding("free-axes", "warning", "An input has dimensions without a size", detail, remedy)
+    free = [value for value in surgery.inputs(model) if {None, 0} & set(surgery.shape_of(value))]
+    if free:
+        told = [f"{_short(v.name)} ({'×'.join(str(n or '?') for n in surgery.shape_of(v))})" for v in free[:6]]
+        no = "this chip runs fixed shapes and gears only" if "310B" in soc_version else "fixed shapes are faster"
+        detail = f"The inputs {', '.join(told)} have dimensions without a size; {no}."
+        remedy = "Give the shape (model: {inputs: …}); the batch is fixed by the build, several by dynamic_dims gears."
+        yield _finding("free-axes", "warning", "Inputs without a fixed shape", detail, remedy, [v.name for v in free])
+
+
+def _beyond_fp16(model: Any) -> Iterator[Finding]:
+    largest = float(np.finfo(np.float16).max)
+    names = []
+    for name, value in surgery.constants(model).items():
+        if value.dtype in (np.float32, np.float64) and value.size and float(np.nanmax(np.abs(value))) > largest:
+            names.append(_short(name))
+    if names:
+        detail = f"The constants {', '.join(names[:5])} are beyond ±65504; atc clips them (--is_weight_clip) in fp16."
+        remedy = "If the golden check finds other results, build with mixed_float16 or origin."
+        yield _finding(
+            "fp16-range", "info", "Constants beyond the range of fp16", detail, remedy, names, ("fp16-mixed",)
+        )
 
 
 def _high_rank(model: Any, shapes: Mapping[str, tuple[int | None, ...]]) -> Iterator[Finding]:
