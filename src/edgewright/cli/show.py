@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgewright.pipeline.field import Deployed, Watched
     from edgewright.pipeline.import_profile import ImportResult
     from edgewright.pipeline.profile import ProfileResult
+    from edgewright.pipeline.remote_profile import RemoteProfile
     from edgewright.pipeline.result import CandidateResult, RunResult, TargetSummary
     from edgewright.pipeline.status import DeviceStatus, Log
     from edgewright.pipeline.upto import Built, Plan, Probed
@@ -149,6 +150,17 @@ def imported(result: ImportResult, count: int = 12) -> None:
         out.print()
     for note in result.notes:
         out.print(Text(note))
+
+
+def remote(there: RemoteProfile) -> None:
+    """What the script measured on the other machine, then its captures."""
+    latency = there.results.get("latency_ms")
+    if isinstance(latency, dict):
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in latency.items() if isinstance(value, (int, float)))
+        agrees = "agree" if there.results.get("agrees") is True else "differ"
+        said = f"{there.device}, {there.results.get('precision')}, ms: {figures}; outputs {agrees} with the CPU's"
+        console().print(Text(_printable(said)))
+    imported(there.imported)
 
 
 def facts(result: Probed) -> None:

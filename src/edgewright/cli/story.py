@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from edgewright.pipeline.deploy import DeployPlan
     from edgewright.pipeline.progress import Progress
     from edgewright.pipeline.project import Project
+    from edgewright.pipeline.remote_profile import RemoteProfile
 
 
 def run(
@@ -72,7 +74,8 @@ def profile(
     """Where the time goes, operator by operator.
 
     The baseline and plain fp32 in every runtime that is here, in one schema, with what an expert would see in it.
-    With --import the output of a device's own profiler is read instead, and nothing is run.
+    With --import the output of a device's own profiler is read instead, and nothing is run. Where the configuration
+    has `profile: {device: …}`, the PyTorch model is profiled on that machine, and what it wrote is imported.
     """
     if capture is not None:
         _import(capture, [what, data, device, target], as_json)
@@ -84,13 +87,29 @@ def profile(
 
     with drawn() as progress:
         project = open_project(what, data=data, device=device, target=target)
-        result = profile(project, progress)
-    if as_json:
+        if project.config.profile.device:
+            from edgewright.pipeline.remote_profile import profile_there
+
+            there = profile_there(project, progress)
+        else:
+            result, there = profile(project, progress), None
+    if there is not None:
+        _show_remote(there, as_json)
+    elif as_json:
         write_json(result.to_json())
     else:
         from edgewright.cli import show
 
         show.profile(result)
+
+
+def _show_remote(there: RemoteProfile, as_json: bool) -> None:
+    if as_json:
+        write_json(there.to_json())
+    else:
+        from edgewright.cli import show
+
+        show.remote(there)
 
 
 def _import(capture: str, beside: list[str | None], as_json: bool) -> None:
@@ -160,14 +179,27 @@ def build(
     data: options.Data = None,
     device: options.Device = None,
     target: options.Target = None,
+    import_: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="DIR", help="Take back what `export-code convert` wrote and was converted."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Build every candidate of the plan, unmeasured."""
+    """Build every candidate of the plan, unmeasured; or take builds back that were converted elsewhere."""
     from edgewright.pipeline.project import open_project
-    from edgewright.pipeline.upto import build
+    from edgewright.pipeline.upto import Built, build
 
     with drawn() as progress:
-        result = build(open_project(what, data=data, device=device, target=target), progress)
+        project = open_project(what, data=data, device=device, target=target)
+        if import_ is None:
+            result = build(project, progress)
+        else:
+            from edgewright.pipeline.export_conversion import import_conversion
+
+            taken = import_conversion(project, progress, import_)
+            for name in taken.missing:
+                progress.note(f"{name} was not converted: {import_} holds no .om of it.")
+            result = Built({"imported": taken.artifacts})
     if as_json:
         write_json(result.to_json())
     else:

@@ -151,6 +151,9 @@ class ServeConfig(_Section):
     source: str | None = Field(None, description="camera:0, a folder, a video file or rtsp://…; none = HTTP only.")
     host: str = Field("127.0.0.1", description="The address the service binds to; the default is this machine only.")
     port: int | None = Field(None, ge=1, le=65535, description="None = the first free one from 8080 on.")
+    engine: Literal["python", "cpp"] = Field(
+        "python", description="What makes predictions: the Python that was checked, or a C++ program built from its data."
+    )
 
 
 class WatchConfig(_Section):
@@ -175,6 +178,18 @@ class WatchConfig(_Section):
         return value
 
 
+class ProfileConfig(_Section):
+    """Where `edgewright profile` profiles the PyTorch model, if not here: a training machine with torch_npu."""
+
+    device: str | None = Field(
+        None,
+        description="An address such as ssh://user@host. The script goes there, runs, and its profile is imported.",
+    )
+    python: str | None = Field(
+        None, description="The Python there that has torch and torch_npu; else the device's own."
+    )
+
+
 class Config(_Section):
     """edgewright.yaml"""
 
@@ -185,6 +200,7 @@ class Config(_Section):
     targets: list[TargetConfig] = Field(default_factory=lambda: [TargetConfig()])
     serve: ServeConfig = ServeConfig()
     watch: WatchConfig = WatchConfig()
+    profile: Annotated[ProfileConfig, _alone("device")] = ProfileConfig()
 
     @model_validator(mode="after")
     def _distinct(self) -> Config:

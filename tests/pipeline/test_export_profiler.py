@@ -1,0 +1,206 @@
+"""The exported profiling scripts: what is written, that they compile, and what they do where they can be run.
+
+There is no torch_npu here: a recorder in its place (support/torch_npu_recorder.py) proves the order of calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch_npu_recorder
+
+from edgewright.core.config import parse
+from edgewright.core.errors import ConfigError, InputError, ToolError
+from edgewright.pipeline.export_profiler import export_profiler
+from edgewright.pipeline.progress import Silent
+from edgewright.pipeline.project import Project
+from edgewright.pipeline.remote_profile import profile_there, remote_profile
+from edgewright.store.cache import Store
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A small convolutional network as an exported program."""
+    folder = tmp_path_factory.mktemp("profiler")
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 8, 3, padding=1)
+            self.head = torch.nn.Linear(8, 10)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+    torch.manual_seed(0)
+    program = torch.export.export(Net().eval(), (torch.zeros(1, 3, 16, 16),))
+    torch.export.save(program, folder / "net.pt2")
+    config = parse({"model": {"source": str(folder / "net.pt2"), "trust": True}, "profile": "local"})
+    return Project(config, folder, Store(folder / "home"), "net")
+
+
+@pytest.fixture(scope="module")
+def exported(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / "profile"
+    export_profiler(project, out)
+    return out
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, shared_dir: Path) -> tuple[Path, dict[str, str]]:
+    folder = tmp_path / "recorder"
+    return folder, torch_npu_recorder.install(folder, shared_dir / "captures" / "cann")
+
+
+def run(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(folder / "profile_npu.py"), *words]
+    environment = {**os.environ, **(env or {})}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_folder_holds_scripts_settings_and_the_model(exported: Path) -> None:
+    assert sorted(path.name for path in exported.iterdir()) == [
+        "README.md", "model.pt2", "model.ts", "profile_npu.py", "profile_om.py", "profile_om.sh", "settings.json",
+    ]  # fmt: skip
+    assert json.loads((exported / "settings.json").read_text()) == {
+        "model": "net",
+        "inputs": [{"name": "x", "dtype": "float32", "shape": [1, 3, 16, 16]}],
+        "models": ["model.pt2", "model.ts"],
+    }
+
+
+def test_the_scripts_are_the_golden_ones_and_compile(exported: Path, root: Path, tmp_path: Path) -> None:
+    golden = root / "src" / "edgewright" / "codegen" / "profiler"
+    for name in ("profile_npu.py", "profile_om.py", "profile_om.sh", "README.md"):
+        assert (exported / name).read_bytes() == (golden / name).read_bytes()
+    for name in ("profile_npu.py", "profile_om.py"):
+        py_compile.compile(str(exported / name), cfile=str(tmp_path / f"{name}c"), doraise=True)
+    subprocess.run(["sh", "-n", str(exported / "profile_om.sh")], check=True, timeout=20)
+
+
+def test_without_torch_npu_the_script_says_what_is_missing(exported: Path) -> None:
+    done = run(exported)
+    assert done.returncode == 4
+    assert "torch_npu cannot be imported" in done.stderr and "set_env.sh" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_an_npu_the_script_says_where_to_look(exported: Path, recorder: tuple[Path, dict[str, str]]) -> None:
+    done = run(exported, env={**recorder[1], "RECORDER_NO_NPU": "1"})
+    assert done.returncode == 3 and "npu-smi info" in done.stderr
+
+
+def test_the_script_times_compares_and_profiles_in_order(
+    exported: Path, recorder: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder, env = recorder
+    out = tmp_path / "results.json"
+    words = ["--warmup", "2", "--iterations", "5", "--steps", "3", "--out", str(out), "--prof", str(tmp_path / "prof")]
+    done = run(exported, *words, env=env)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(out.read_text())
+    assert results["device"] == "RECORDER" and results["agrees"] is True
+    assert results["outputs"] == [{"output": 0, "shape": [1, 10], "cosine": pytest.approx(1), "max_abs": 0.0}]
+    assert results["latency_ms"]["count"] == 5 and results["profile"].endswith("_ascend_pt")
+
+    calls = torch_npu_recorder.calls(folder)
+    names = [name for name, _, _ in calls]
+    profiling = calls[names.index("_ExperimentalConfig") :]
+    assert profiling[0][2] == {
+        "profiler_level": "Level1", "aic_metrics": "PipeUtilization", "export_type": "['Text']",
+        "data_simplification": "False",
+    }  # fmt: skip
+    assert profiling[1][2] == {"wait": "0", "warmup": "1", "active": "3", "repeat": "1", "skip_first": "1"}
+    assert [name for name, _, _ in profiling[2:]] == ["profile", "enter", *["synchronize", "step"] * 5, "exit"]
+    assert profiling[2][2]["activities"] == "['CPU', 'NPU']" and profiling[2][2]["record_shapes"] == "True"
+    before = names[: names.index("_ExperimentalConfig")]
+    assert before[0] == "set_device" and before.index("module.to") < before.index("synchronize")
+    assert before.count("synchronize") == 1 + 2 * 5 + 2 * 2 * 5, "once after the first call, then before and after each"
+
+
+def test_outputs_that_differ_are_exit_status_1(
+    exported: Path, recorder: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder, env = recorder
+    path = folder / "torch_npu" / "__init__.py"
+    path.write_text(path.read_text().replace("return self.clone()", "return torch.randn_like(self)"))
+    out = tmp_path / "results.json"
+    done = run(exported, "--no-profile", "--iterations", "1", "--warmup", "1", "--out", str(out), env=env)
+    assert done.returncode == 1 and "DIFFER" in done.stdout
+    assert json.loads(out.read_text())["agrees"] is False
+
+
+def test_an_older_pytorch_falls_back_to_torchscript(
+    exported: Path, recorder: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(exported, folder)
+    (folder / "model.pt2").write_bytes(b"of a newer version")
+    done = run(folder, "--no-profile", "--iterations", "1", "--warmup", "1", env=recorder[1])
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_profile_on_another_machine_is_brought_back_and_imported(
+    project: Project, recorder: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in recorder[1].items():
+        monkeypatch.setenv(name, value)
+    there = profile_there(project, Silent())
+    assert there.device == "local" and there.results["agrees"] is True
+    (view,) = there.imported.profiles
+    assert view.profile.tool == "torch_npu" and view.profile.iterations == 10
+    assert {finding.rule for finding in view.findings} >= {"gaps", "memory_bound"}
+
+
+def test_a_machine_without_torch_npu_is_a_missing_tool(project: Project, tmp_path: Path) -> None:
+    from edgewright import transports
+
+    async def go() -> None:
+        link = await transports.get("local").open("local", root=str(tmp_path / "device"))
+        try:
+            await remote_profile(link, project, tmp_path / "out")
+        finally:
+            await link.close()
+
+    with pytest.raises(ToolError, match="torch_npu cannot be imported"):
+        asyncio.run(go())
+
+
+def test_a_model_that_is_only_onnx_gets_the_scripts_for_an_om(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    ports = [helper.make_tensor_value_info(name, 1, ["n", 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "m.onnx")
+    config = parse({"model": str(tmp_path / "m.onnx")})
+    project = Project(config, tmp_path, Store(tmp_path / "home"), "m")
+    result = export_profiler(project, tmp_path / "out")
+    assert "model.pt2" not in result.files and any("no PyTorch program" in note for note in result.notes)
+    assert json.loads((tmp_path / "out" / "settings.json").read_text())["inputs"][0]["shape"] == [1, 4]
+    with pytest.raises(ConfigError, match="No machine is named"):
+        profile_there(project, Silent())
+
+
+def test_open_shapes_are_refused_by_name(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    ports = [helper.make_tensor_value_info(name, 1, ["n", "length"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "m.onnx")
+    project = Project(parse({"model": str(tmp_path / "m.onnx")}), tmp_path, Store(tmp_path / "home"), "m")
+    with pytest.raises(InputError, match="'x' has no fixed shape"):
+        export_profiler(project, tmp_path / "out")
