@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from edgewright.core.config import expand
 from edgewright.core.errors import ConfigError
 from edgewright.core.plugs import Room, did_you_mean
 from edgewright.core.recipe import PRECISIONS
@@ -52,6 +53,8 @@ def translate(path: Path) -> tuple[dict[str, Any], list[str]]:
     workspace = str(old.get("workspace") or ".")
     family = _family(str(old.get("target_soc", "")), notes)
     target: dict[str, Any] = {"name": "device", "family": family}
+    if family == "cann":
+        target["options"] = {"soc_version": str(old["target_soc"])}
     target["device"] = _device(str(old.get("edge_device_ip", "")), str(old.get("edge_device_user", "")))
     if not old.get("enable_int8", True):
         rungs = FAMILIES.get(family).precisions if family in FAMILIES.names() else PRECISIONS
@@ -92,7 +95,7 @@ def load(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: 'model_name' is missing.", "Name the model's file.")
     if data.get("batch_size", 1) < 1:
         raise ConfigError(f"{path}: batch_size is {data['batch_size']}.", "It should be 1 or more.")
-    return data
+    return {key: expand(value) for key, value in data.items()}
 
 
 _WORDS = {str: "text in quotes", int: "a whole number", bool: "true or false"}

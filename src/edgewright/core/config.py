@@ -235,7 +235,7 @@ def parse(data: Any, where: str = "the configuration", *, members: bool = True) 
     if not isinstance(data, dict):
         raise ConfigError(f"{where} is not a mapping of keys.", "See docs/configuration.md for the format.")
     try:
-        config = Config.model_validate(_expand(data))
+        config = Config.model_validate(expand(data))
     except ValidationError as error:
         raise _explained(error, where) from None
     if members:
@@ -357,13 +357,14 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [m for arg in getattr(annotation, "__args__", ()) for m in _models(arg)]
 
 
-def _expand(value: Any) -> Any:
+def expand(value: Any) -> Any:
+    """`${NAME}` and `${NAME:-default}` in every string, by the environment. ConfigError where a name is not set."""
     if isinstance(value, str):
         return re.sub(r"\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}", _variable, value)
     if isinstance(value, dict):
-        return {key: _expand(item) for key, item in value.items()}
+        return {key: expand(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expand(item) for item in value]
+        return [expand(item) for item in value]
     return value
 
 

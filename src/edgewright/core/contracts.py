@@ -129,6 +129,9 @@ class Target(Protocol):
     #   async environment(link, options) -> {name: value} — variables every program of this family needs on the device
     #   async build_on(host: Link, models, spec, recipe, calibration, folder) -> BuildResult — instead of `build`, for
     #       tools that may live elsewhere; `host` is opened from recipe.toolchain["host"], "local" where that is empty
+    #   export_conversion(models, spec, recipe, calibration, folder) -> tuple[str, ...] — writes `folder`: everything to
+    #       make that build on a machine we cannot reach; gives the commands to say there, in `folder`
+    #   import_conversion(folder, recipe, into) -> BuildResult — takes the result back
     #   read_profile(path: Path) -> tuple[Profile, ...] | None — a capture of the family's own profiler; None: not mine
     #   check_command(text: str) -> CommandReview — a hand-written command line of the family's converter
     # ondevice.py: open(path, settings) -> Engine: .inputs, .outputs, .run({name: array}) -> {name: array},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core.model import Role, Step
+from edgewright.core.profile import Finding
 from edgewright.core.record import Record
 from edgewright.core.task import TaskSpec
 
@@ -79,7 +80,8 @@ class ServiceSpec(Record):
 
 @dataclass(frozen=True)
 class Artifact(Record):
-    """A built candidate: a folder whose files (relative path → sha256) and service are final."""
+    """A built candidate: a folder whose files (relative path → sha256) and service are final. `reports` is what the
+    converter told of the graph: unsupported operators, fusions."""
 
     recipe: Recipe
     folder: Path
@@ -89,3 +91,4 @@ class Artifact(Record):
     build_seconds: float
     quantised: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    reports: tuple[Finding, ...] = ()

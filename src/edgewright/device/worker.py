@@ -213,6 +213,11 @@ class Worker:
         feeds, _ = self._service.feeds(session, chosen)
         main_engine = self._service.main
         report = main_engine.engine.profile(main_engine.named(feeds), iterations)
+        phases = dict(zip(("preprocess", "compute", "postprocess"), middle))
+        for name, micros in (report.get("phases") or {}).items():  # copies to and from a device are part of our compute
+            if name in ("host_to_device", "device_to_host"):
+                phases[name] = float(micros)
+                phases["compute"] = max(0.0, phases["compute"] - float(micros))
         return {
             "timeline": [],
             "memory": [],
@@ -221,7 +226,7 @@ class Worker:
             "device": platform.node(),
             "precision": str(self._service.spec.get("precision", "")),
             "total_us": sum(middle),
-            "phases": dict(zip(("preprocess", "compute", "postprocess"), middle)),
+            "phases": phases,
             "iterations": iterations,
             "simulated": bool(self._service.spec.get("simulated", False)),
         }

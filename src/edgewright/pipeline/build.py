@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from edgewright import targets
 from edgewright.core.config import TargetConfig
 from edgewright.core.contracts import BuildResult
 from edgewright.core.errors import EdgewrightError
+from edgewright.core.profile import Finding
 from edgewright.core.recipe import Artifact, EngineSpec, Port, Recipe, ServiceSpec
 from edgewright.core.record import Record, digest_of
 from edgewright.core.task import Dataset
@@ -30,17 +32,13 @@ def build(project: Project, loaded: Loaded, data: Data, recipe: Recipe, progress
     """The artefact of a recipe. Recipes that differ only in runtime settings share their built files."""
     progress.stage("build", f"{recipe.name} for {recipe.family}")
     store = project.store
-    calibration = (
-        data.calibration
-        if recipe.precision in ("int8", "mixed") and recipe.quantiser.get("kind") != "dynamic"
-        else None
-    )
-    code = code_version("graph", f"targets/{recipe.family}", "device", f"tasks/{loaded.task.kind}", "pipeline/assemble")
-    versions = _versions(recipe.family)
-    built_key = digest_of(code, versions, loaded.key, recipe.build_key(), calibration.digest if calibration else "")
+    built_key = key_of(loaded, data, recipe)
     built = store.get("build", built_key, _Built)
     if built is None or not store.folder("build", built_key).is_dir():
-        built = _build(project, loaded, recipe, calibration, built_key)
+        calibration = calibration_of(data, recipe)
+        built = take_in(
+            project, loaded, data, recipe, lambda into: _by_target(project, loaded, recipe, calibration, into)
+        )
     # Without the prediction and the reason, which change with what was measured before: the files do not.
     key = digest_of(built_key, recipe.name, recipe.runtime)
     artifact = store.get("artifact", key, Artifact)
@@ -49,12 +47,13 @@ def build(project: Project, loaded: Loaded, data: Data, recipe: Recipe, progress
     service = with_runtime(built.service, recipe)
     source = store.folder("build", built_key)
     with store.making("artifact", key) as folder:
-        _link_tree(source, folder)
+        link_tree(source / "model", folder / "model")
         assemble(service, folder)
     folder = store.folder("artifact", key)
     files = {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     size = sum(p.stat().st_size for p in (folder / "model").rglob("*") if p.is_file())
-    artifact = Artifact(recipe, folder, files, service, size, built.seconds, built.quantised, built.notes)
+    told = (built.quantised, built.notes, built.reports)
+    artifact = Artifact(recipe, folder, files, service, size, built.seconds, *told)
     return store.put("artifact", key, artifact)
 
 
@@ -64,16 +63,36 @@ class _Built(Record):
     quantised: dict[str, int]
     notes: tuple[str, ...]
     seconds: float
+    reports: tuple[Finding, ...] = ()
 
 
-def _build(project: Project, loaded: Loaded, recipe: Recipe, calibration: Dataset | None, key: str) -> _Built:
+def calibration_of(data: Data, recipe: Recipe) -> Dataset | None:
+    """What the recipe calibrates on, None where it needs nothing."""
+    wanted = recipe.precision in ("int8", "mixed") and recipe.quantiser.get("kind") != "dynamic"
+    return data.calibration if wanted else None
+
+
+def key_of(loaded: Loaded, data: Data, recipe: Recipe) -> str:
+    """Under which the built files of a recipe are stored."""
+    code = code_version("graph", f"targets/{recipe.family}", "device", f"tasks/{loaded.task.kind}", "pipeline/assemble")
+    calibration = calibration_of(data, recipe)
+    parts = (code, _versions(recipe.family), loaded.key, recipe.build_key())
+    return digest_of(*parts, calibration.digest if calibration else "")
+
+
+def take_in(
+    project: Project, loaded: Loaded, data: Data, recipe: Recipe, write: Callable[[Path], BuildResult]
+) -> _Built:
+    """Stores what `write` puts into a folder as the recipe's build: made by the target, or brought from elsewhere."""
     started = time.monotonic()
+    key = key_of(loaded, data, recipe)
     with project.store.making("build", key) as folder:
-        result = _by_target(project, loaded, recipe, calibration, folder)
+        result = write(folder)
         if not (folder / "model").is_dir():
             raise EdgewrightError(f"The target {recipe.family} wrote no model.", "Report this.")
     seconds = time.monotonic() - started
-    return project.store.put("build", key, _Built(result.service, dict(result.quantised), result.notes, seconds))
+    built = _Built(result.service, dict(result.quantised), result.notes, seconds, result.reports)
+    return project.store.put("build", key, built)
 
 
 def _by_target(
@@ -128,7 +147,7 @@ def _versions(family: str) -> dict[str, str]:
     return found
 
 
-def _link_tree(source: Path, target: Path) -> None:
+def link_tree(source: Path, target: Path) -> None:
     """Hard links where the file system allows: variants of one build share their bytes."""
 
     def link(a: str, b: str) -> None:
@@ -137,7 +156,7 @@ def _link_tree(source: Path, target: Path) -> None:
         except OSError:
             shutil.copyfile(a, b)
 
-    shutil.copytree(source / "model", target / "model", copy_function=link)
+    shutil.copytree(source, target, copy_function=link)
 
 
 def _sha256(path: Path) -> str:

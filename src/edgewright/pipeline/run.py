@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgewright.core.config import TargetConfig
 from edgewright.core.contracts import Link
 from edgewright.core.record import Record
 from edgewright.core.verdict import Incident, Measurement
+from edgewright.pipeline.build import link_tree
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.check import Bench, allowed_drops, sweep
 from edgewright.pipeline.connect import connect
@@ -103,7 +105,15 @@ async def _run(project: Project, progress: Progress, deploy: bool, lang: str) ->
     for done in runs:
         text = json.dumps(done.found.decision.to_json(), indent=1, ensure_ascii=False)
         project.store.write(folder / done.found.target.name / "decision.json", text)
+        _lay_out(done.found, folder / done.found.target.name / "models")
     return result
+
+
+def _lay_out(found: TargetResult, folder: Path) -> None:
+    """Every candidate's model files under names a person would look for: what is not chosen is kept, too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, artifact in found.artifacts.items():
+        link_tree(artifact.folder / "model", folder / name)
 
 
 async def _one(
@@ -117,6 +127,7 @@ async def _one(
         if chosen is None:
             return TargetRun(found)
         view = await profile_artifact(project, loaded, datasets, chosen, link, found.facts, progress)
+        view = replace(view, findings=(*view.findings, *chosen.reports))
         bench = Bench(project, loaded, datasets, found.baseline_artifact, link, progress)
         sweeps = {}
         progress.stage("benchmark", "batch sweep")

@@ -38,6 +38,7 @@ class Row:
     drop: tuple[str, ...]
     size: str
     memory: str
+    device_memory: str
     executed: tuple[tuple[str, float], ...]
     build: str
     predicted: Figure
@@ -89,6 +90,7 @@ def _row(verdict: Verdict, target: TargetReport, t: Words, lang: str) -> Row:
         drop=drop_lines(verdict, t),
         size=numbers.byte_size(verdict.size_bytes),
         memory=numbers.byte_size(m.memory_bytes if m else None),
+        device_memory=numbers.byte_size(m.device_bytes) if m and m.device_bytes else "",
         executed=tuple(sorted(m.executed.items(), key=lambda item: -item[1])) if m else (),
         build=numbers.seconds(verdict.build_seconds),
         predicted=_predicted(verdict, t),

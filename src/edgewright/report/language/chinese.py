@@ -63,6 +63,7 @@ WORDS = {
     "column.metric": "指标",
     "column.size": "体积",
     "column.memory": "内存",
+    "column.device_memory": "加速器 {bytes}",
     "column.executed": "实际执行精度",
     "column.build": "构建",
     "column.reason": "理由",

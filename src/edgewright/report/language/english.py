@@ -64,6 +64,7 @@ WORDS = {
     "column.metric": "Metric",
     "column.size": "Size",
     "column.memory": "Memory",
+    "column.device_memory": "accelerator {bytes}",
     "column.executed": "Executed as",
     "column.build": "Build",
     "column.reason": "Reason",

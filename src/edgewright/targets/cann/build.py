@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgewright.core.contracts import BuildResult, Completed, Link
@@ -120,7 +121,10 @@ def assemble(
     recipe: Recipe, conversions: tuple[Conversion, ...], quantised: list[dict[str, int]], folder: Path
 ) -> BuildResult:
     """The service of finished conversions, with what the converter reported of itself."""
-    engines, notes, reports, total = {}, [], list[Finding](), dict[str, int]()
+    engines: dict[str, EngineSpec] = {}
+    notes: list[str] = []
+    reports: list[Finding] = []
+    total: dict[str, int] = {}
     for one, counted in zip(conversions, quantised, strict=True):
         settings = {"device": 0, "inputs": [p.name for p in one.inputs], "outputs": [p.name for p in one.outputs]}
         engines[one.role] = EngineSpec(f"model/{one.role}.om", settings, one.inputs, one.outputs)
@@ -132,8 +136,5 @@ def assemble(
         for name, count in counted.items():
             total[name] = total.get(name, 0) + count
     service = emit.service(recipe, conversions[-1].task, engines)
-    if recipe.toolchain.get("simulated"):
-        from dataclasses import replace
-
-        service = replace(service, simulated=True)
+    service = replace(service, simulated=bool(recipe.toolchain.get("simulated")))
     return BuildResult(service, total, tuple(dict.fromkeys(notes)), tuple(reports))

@@ -106,10 +106,10 @@ def _rounded(value: Array, axis: int | None) -> Array:
     if axis is None:
         low, high = min(0.0, float(value.min())), max(0.0, float(value.max()))
         scale = (high - low) / 255 or 1.0
-        return (np.clip(np.round((value - low) / scale), 0, 255) * scale + low).astype(np.float32)
+        return np.asarray(np.clip(np.round((value - low) / scale), 0, 255) * scale + low, np.float32)
     others = tuple(i for i in range(value.ndim) if i != axis)
     scales = np.maximum(np.abs(value).max(axis=others, keepdims=True), 1e-12) / 127
-    return (np.clip(np.round(value / scales), -128, 127) * scales).astype(np.float32)
+    return np.asarray(np.clip(np.round(value / scales), -128, 127) * scales, np.float32)
 
 
 def _decibel(signal: float, error: float) -> float:

@@ -17,7 +17,7 @@ from edgewright.core.task import Dataset, TaskSpec
 from edgewright.targets import profiling
 
 if TYPE_CHECKING:
-    from edgewright.targets.cann.atc_command import CommandReview
+    from edgewright.core.command import CommandReview
 
 
 class Cann:
@@ -72,6 +72,18 @@ class Cann:
         from edgewright.targets.cann import build
 
         return await build.build_on(host, models, spec, recipe, calibration, folder)
+
+    def export_conversion(
+        self, models: Mapping[Role, Model], spec: TaskSpec, recipe: Recipe, calibration: Dataset | None, folder: Path
+    ) -> tuple[str, ...]:
+        from edgewright.targets.cann import handover
+
+        return handover.write(models, spec, recipe, calibration, folder)
+
+    def import_conversion(self, folder: Path, recipe: Recipe, into: Path) -> BuildResult:
+        from edgewright.targets.cann import handover
+
+        return handover.read(folder, recipe, into)
 
     async def profile(self, artifact: Artifact, samples: Dataset, link: Link) -> Profile:
         return await profiling.profile(artifact, samples, link)

@@ -1,0 +1,55 @@
+#!/bin/sh
+# Converts every recipe in this folder. Run it on a machine with the vendor's toolkit; run again, it goes on where it was.
+set -u
+cd "$(dirname "$0")" || exit 1
+here=$(pwd)
+failed=0
+
+if ! command -v atc >/dev/null 2>&1; then
+    for script in "${ASCEND_SET_ENV:-}" /usr/local/Ascend/ascend-toolkit/set_env.sh /usr/local/Ascend/cann/set_env.sh
+    do
+        if [ -n "$script" ] && [ -r "$script" ]; then
+            set +u
+            . "$script"
+            set -u
+            break
+        fi
+    done
+fi
+if ! command -v atc >/dev/null 2>&1; then
+    echo "atc is not here. Say: ASCEND_SET_ENV=<toolkit>/set_env.sh sh convert.sh" >&2
+    exit 1
+fi
+for file in "${ASCEND_HOME_PATH:-}/version.cfg" "${ASCEND_TOOLKIT_HOME:-}/version.cfg"; do
+    if [ -r "$file" ]; then cp "$file" version.cfg; fi
+done
+
+# run RECIPE MODEL COMMAND...: once; what follows a failed step of the same recipe is left out
+run() {
+    folder=$1/$2
+    shift 2
+    step=$(printf '%s' "$*" | cksum | cut -d ' ' -f 1)
+    cd "$here/$folder" || exit 1
+    if [ -e .failed-now ] || [ -e ".done-$step" ]; then
+        cd "$here"
+        return
+    fi
+    echo "== $folder: $1"
+    if "$@" >"log-$1.txt" 2>&1; then
+        : >".done-$step"
+    else
+        : >.failed-now
+        failed=1
+        tail -n 20 "log-$1.txt" >&2
+        echo "== $folder: $1 failed; the whole account is $folder/log-$1.txt" >&2
+    fi
+    cd "$here"
+}
+
+find . -name .failed-now -exec rm -f {} +
+# CONVERSIONS
+if [ "$failed" -ne 0 ]; then
+    echo "Some steps failed. What was converted can be taken back: edgewright build CONFIG --import FOLDER" >&2
+    exit 1
+fi
+echo "All done. Take this folder back and say: edgewright build CONFIG --import FOLDER"

@@ -1,0 +1,71 @@
+"""Conversions handed to a machine that cannot be reached, and their results taken back."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from edgewright.core.contracts import BuildResult
+from edgewright.core.errors import InputError
+from edgewright.core.model import Model, Role
+from edgewright.core.recipe import Recipe
+from edgewright.core.task import Dataset, TaskSpec
+from edgewright.targets import emit
+from edgewright.targets.cann import amct
+from edgewright.targets.cann.build import assemble
+from edgewright.targets.cann.conversion import Conversion, prepare
+from edgewright.targets.cann.quantised_model import counts
+
+RECORD = "edgewright.json"
+MAX_OM = 4 << 30
+
+
+def write(
+    models: Mapping[Role, Model], spec: TaskSpec, recipe: Recipe, calibration: Dataset | None, folder: Path
+) -> tuple[str, ...]:
+    """The conversions as folders; gives one line `ROLE COMMAND…` per command, quoted for a shell."""
+    conversions = prepare(models, spec, recipe, calibration, folder)
+    lines = []
+    for one in conversions:
+        text = json.dumps(replace(one, folder=Path()).to_json(), indent=1)
+        (one.folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        lines += [f"{shlex.quote(one.role)} {shlex.join(command)}" for command in one.commands]
+    return tuple(lines)
+
+
+def read(folder: Path, recipe: Recipe, into: Path) -> BuildResult:
+    """The .om files of `folder` as a build in `into`. InputError where one is missing, too large or not alone."""
+    conversions, quantised = [], []
+    for place in sorted(path.parent for path in folder.glob(f"*/{RECORD}")):
+        one = replace(Conversion.from_json(json.loads((place / RECORD).read_text(encoding="utf-8"))), folder=place)
+        made = sorted(path for path in place.glob(f"{one.role}*.om") if path.is_file() and not path.is_symlink())
+        if len(made) != 1 or made[0].stat().st_size > MAX_OM:
+            raise InputError(f"{place} holds {len(made)} .om files of {one.role}.", "Run its convert.sh again.")
+        (into / "model").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made[0], into / "model" / f"{one.role}.om")
+        _keep(place, into / "logs" / one.role)
+        deployed = place / amct.DEPLOYED
+        quantised.append(counts(emit.read_graph(deployed)) if deployed.is_file() else {})
+        conversions.append(one)
+    if not conversions:
+        raise InputError(f"{folder} holds no conversion.", "Give a folder that `export-code convert` wrote.")
+    simulated = recipe.toolchain.get("simulated") or _was_simulated(folder)
+    recipe = replace(recipe, toolchain={**recipe.toolchain, "simulated": bool(simulated)})
+    return assemble(recipe, tuple(conversions), quantised, into)
+
+
+def _keep(place: Path, logs: Path) -> None:
+    logs.mkdir(parents=True, exist_ok=True)
+    for name in ("fusion_result.json", "aipp.cfg", "amct.cfg"):
+        if (place / name).is_file():
+            shutil.copyfile(place / name, logs / name)
+
+
+def _was_simulated(folder: Path) -> bool:
+    """The script leaves the toolkit's version.cfg at the top; a stand-in says in it what it is."""
+    path = folder.parent.parent / "version.cfg"
+    return path.is_file() and "simulated=" in path.read_text(encoding="utf-8", errors="replace")[: 1 << 16]
