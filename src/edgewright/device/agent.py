@@ -22,8 +22,9 @@ from edgewright.device.http import Server
 from edgewright.device.inference import Inference
 from edgewright.device.live import Live
 from edgewright.device.meter import Meter
+from edgewright.device.native import open_service
 from edgewright.device.release import OWN_FILE
-from edgewright.device.service import Service, ServiceError, inside
+from edgewright.device.service import ServiceError, inside
 from edgewright.device.sockets import listen
 from edgewright.device.spool import Spool
 
@@ -39,7 +40,7 @@ class Agent(object):
 
     def __init__(self, folder: str, root: str) -> None:
         self.folder, self.root = os.path.realpath(folder), root
-        self.service = Service(self.folder)
+        self.service = open_service(self.folder)
         self.spec = self.service.spec
         self.kind = str(self.spec["task"].get("kind"))
         self.labels = [str(label) for label in self.spec["task"].get("labels") or []]

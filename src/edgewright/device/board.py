@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Dict, Optional
+from typing import Dict, Optional, Set
+
+_others: Set[int] = set()
+"""Processes whose memory counts as this one's: a native program that makes its predictions."""
+
+
+def count_in(pid: int) -> None:
+    _others.add(pid)
+
+
+def leave_out(pid: int) -> None:
+    _others.discard(pid)
 
 
 def memory_bytes(pid: Optional[int] = None, system: str = "/") -> Dict[str, int]:
-    """{"bytes": resident now, "peak_bytes": most resident so far} of a process; {} where not known."""
+    """{"bytes": resident now, "peak_bytes": most resident so far} of a process; {} where not known. Without a `pid`
+    it is this process with those that are counted in."""
+    found = _memory_of(pid, system)
+    for other in _others if pid is None and found else ():
+        for name, value in _memory_of(other, system).items():
+            found[name] += value
+    return found
+
+
+def _memory_of(pid: Optional[int], system: str) -> Dict[str, int]:
     try:
         with open(os.path.join(system, "proc", str(pid or "self"), "status"), encoding="utf-8") as file:
             fields = dict(line.split(":", 1) for line in file if ":" in line)

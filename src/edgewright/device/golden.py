@@ -20,6 +20,7 @@ import numpy as np
 
 from edgewright.device import board, signals
 from edgewright.device.compare import difference
+from edgewright.device.native import open_service
 from edgewright.device.service import Service, inside
 
 LARGEST_BYTES = 8 << 20
@@ -29,7 +30,7 @@ LONGEST_S = 30.0
 
 def record(folder: str, request: Mapping[str, Any]) -> Dict[str, Any]:
     """Writes `golden/` and `reference.json` into `out`; gives what was written."""
-    service = Service(folder)
+    service = open_service(folder)
     session = service.session("serve")
     out = str(request["out"])
     os.makedirs(os.path.join(out, "golden"), exist_ok=True)
@@ -49,7 +50,7 @@ def record(folder: str, request: Mapping[str, Any]) -> Dict[str, Any]:
 def replay(folder: str, request: Mapping[str, Any]) -> Dict[str, Any]:
     """Compares every golden sample, then times them in turn: {"mismatches", "p50_ms", "p95_ms", …}."""
     start = time.monotonic()
-    service = Service(folder)
+    service = open_service(folder)
     session = service.session("serve")
     loaded_s = time.monotonic() - start
     entries = read_golden(folder)

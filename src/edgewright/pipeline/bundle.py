@@ -136,7 +136,7 @@ def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:
 
 def _media_type(path: str) -> str:
     top = path.split("/", 1)[0]
-    if top == "app":
+    if top in ("app", "bin"):
         return release.CODE
     if top == "model" and not path.endswith((".xml", ".json")):
         return release.WEIGHT

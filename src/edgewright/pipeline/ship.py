@@ -14,6 +14,7 @@ from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.deploy import DeployPlan, Release, deploy, plan_deploy
 from edgewright.pipeline.golden import record_golden
 from edgewright.pipeline.load import Data, data_base
+from edgewright.pipeline.native_program import with_program
 from edgewright.pipeline.pack import pack
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
@@ -26,6 +27,8 @@ async def seal(
     """The bundle of an artefact, with golden samples out of the validation set. Made once."""
     progress.stage("pack", artifact.recipe.name)
     golden = await record_golden(project.store, artifact, datasets.validation, link)
+    if project.config.serve.engine == "cpp":
+        artifact = await with_program(project, artifact, link, progress)
     code = code_version("pipeline/pack", "pipeline/bundle", "device")
     key = digest_of(
         code, artifact.files, golden.folder.name, decision.target, decision.verdict, project.config.goal.model_dump()

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 
 #include "bench.hpp"
 #include "clock.hpp"
@@ -111,6 +112,21 @@ Exit replay(Predictor& predict, const Options& options) {
     return result.mismatches == 0 && result.samples > 0 ? Exit::ok : Exit::mismatch;
 }
 
+void serve(const Options& options) {
+    // What a runtime prints must not get between the answers.
+    const int answers = ::dup(STDOUT_FILENO);
+    ::dup2(STDERR_FILENO, STDOUT_FILENO);
+    Clock clock;
+    std::unique_ptr<Predictor> predict;
+    try {
+        predict = std::make_unique<Predictor>(open(options));
+    } catch (const Failure& failure) {
+        say_failure(answers, failure.what());
+        throw;
+    }
+    serve_pipe(task(), *predict, answers, clock.lap());
+}
+
 Exit run(const Options& options) {
     if (options.help) {
         std::cout << usage();
@@ -118,20 +134,15 @@ Exit run(const Options& options) {
     }
     const bool nothing = options.sources.empty() && options.golden.empty() && options.bench <= 0;
     if (nothing && !options.pipe && !options.version) throw Failure(Exit::usage, "Name an image, a folder, a video or camera:0.");
-    // What a runtime prints must not get between the answers of a pipe.
-    const int answers = options.pipe ? ::dup(STDOUT_FILENO) : -1;
-    if (options.pipe) ::dup2(STDERR_FILENO, STDOUT_FILENO);
-    Clock clock;
-    Predictor predict = open(options);
-    const double load_ms = clock.lap();
-    if (options.version) std::cout << task().name << ", " << predict.engine().runtime() << "\n";
     if (options.pipe) {
-        serve_pipe(task(), predict, answers, load_ms);
+        serve(options);
         return Exit::ok;
     }
+    Predictor predict = open(options);
+    if (options.version) std::cout << task().name << ", " << predict.engine().runtime() << "\n";
     if (!options.golden.empty()) return replay(predict, options);
     if (options.bench > 0) measure(predict, options);
-    else predict_all(predict, options);
+    else if (!options.sources.empty()) predict_all(predict, options);
     return Exit::ok;
 }
 

@@ -50,6 +50,8 @@ std::string answered(const Task& task, const Prediction& prediction, const Times
 
 }  // namespace
 
+void say_failure(int answers, const std::string& words) { say(answers, "{\"error\": " + quoted(words) + "}"); }
+
 void serve_pipe(const Task& task, Predictor& predict, int answers, double load_ms) {
     say(answers, "{\"ready\": true, \"name\": " + quoted(task.name) + ", \"runtime\": " + quoted(predict.engine().runtime()) +
                      ", \"batch\": " + std::to_string(predict.batch()) + ", \"load_ms\": " + number(load_ms, 3) +
@@ -60,7 +62,7 @@ void serve_pipe(const Task& task, Predictor& predict, int answers, double load_m
         const std::uint32_t flags = number_at(header, 4), width = number_at(header, 8), height = number_at(header, 12);
         const std::uint64_t pixels = static_cast<std::uint64_t>(width) * height;
         if (std::memcmp(header.data(), "EWF1", 4) != 0 || pixels == 0 || pixels > static_cast<std::uint64_t>(largest_image)) {
-            say(answers, "{\"error\": \"This is no frame.\"}");
+            say_failure(answers, "This is no frame.");
             throw Failure(Exit::input, "Standard input has something else where a frame should begin.");
         }
         image.width = static_cast<int>(width);
@@ -71,7 +73,7 @@ void serve_pipe(const Task& task, Predictor& predict, int answers, double load_m
             const Prediction prediction = predict(image, (flags & 1u) != 0 ? Mode::metric : Mode::serve);
             say(answers, answered(task, prediction, predict.times()));
         } catch (const Failure& failure) {
-            say(answers, "{\"error\": " + quoted(failure.what()) + "}");
+            say_failure(answers, failure.what());
             if (failure.status() == Exit::device) throw;
         }
     }

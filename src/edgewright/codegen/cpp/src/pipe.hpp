@@ -6,11 +6,16 @@
 // The program ends when standard input does.
 #pragma once
 
+#include <string>
+
 #include "predictor.hpp"
 
 namespace app {
 
 // Failure where the model fails, after saying so on standard output.
 void serve_pipe(const Task& task, Predictor& predict, int answers, double load_ms);
+
+// What a parent reads in place of the first line where the model cannot be opened.
+void say_failure(int answers, const std::string& words);
 
 }  // namespace app
