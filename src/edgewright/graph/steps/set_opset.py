@@ -1,9 +1,9 @@
 """set_opset: the default operator set becomes `version`, for converters that read only one.
 
-Before: any version. After: that version (or, where allowed, the nearest one above it), the same answers. Operators whose definition did not change but for the
-types it lists are relabelled, the others rewritten by a rule (graph/opset_rules.py); what has none is refused with the
-operator's name. ONNX's own version converter is not used: downwards it stops at Pow, Add and others that never changed
-but in their types ("No Adapter From Version 15 for Pow", onnx 1.23).
+Before: any version. After: that version (or, where allowed, the nearest one above it), the same answers. Operators
+whose definition did not change but for the types it lists are relabelled, the others rewritten by a rule
+(graph/opset_rules.py); what has none is refused with the operator's name. ONNX's own version converter is not used:
+downwards it stops at Pow, Add and others that never changed but in their types (onnx 1.23).
 """
 
 from __future__ import annotations
