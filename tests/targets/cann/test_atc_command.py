@@ -98,6 +98,8 @@ MISTAKES = [
     (f"{PLAIN} --input_format=NHWC", "input_format", None),
     (f"{PLAIN} --insert_op_conf=a.cfg --input_format=ND", "input_format", None),
     (f"{PLAIN} --modify_mixlist=l.json --precision_mode_v2=fp16", "modify_mixlist", None),
+    (f"{PLAIN} --output_type=float16", "output_type", "FP16"),
+    (f"{PLAIN} --output_type=n:0:HIF8 --out_nodes=n:0", "output_type", None),
     (f"{PLAIN} --enable_small_channel=true", "enable_small_channel", None),
     (f"{PLAIN} --host_env_cpu=arm64", "host_env_cpu", None),
     (f"{PLAIN} --input_shape=x:-1,3,8,8", "input_shape", "x:1,3,8,8"),
@@ -166,6 +168,9 @@ def test_what_only_its_author_knows_is_asked_for_and_not_invented(text: str, opt
         ("--host_env_cpu=x86_64 --host_env_os=linux", "host_env_cpu"),
         ("--weight=m.caffemodel", "weight"),
         ("--log=error --log=info", "log"),
+        ("--output_type=n:0:FP16", "output_type"),
+        ("--compression_optimize_conf=c.cfg", "compression_optimize_conf"),
+        ("--insert_op_conf=a.cfg --input_fp16_nodes=x", "input_fp16_nodes"),
     ],
 )
 def test_what_works_and_should_not_stay_is_a_warning(words: str, option: str) -> None:
@@ -179,6 +184,20 @@ def test_gears_are_at_most_100_and_256_on_950() -> None:
     assert "E10036" in problem(f"{text} --soc_version=Ascend310B4", "dynamic_batch_size").why
     assert corrected(f"{text} --soc_version=Ascend310B4")["dynamic_batch_size"].count(",") == 99
     assert not review(f"{text} --soc_version=Ascend950PR").errors
+
+
+def test_scalar_inputs_stand_without_figures_beside_gears() -> None:
+    assert not review(f"{PLAIN} --input_shape='a:-1,3;b:;c:4' --dynamic_batch_size=1,2").errors
+    assert corrected(f"{PLAIN} --input_shape='a:1,3;b:' --dynamic_batch_size=1,2")["input_shape"] == "a:-1,3;b:"
+
+
+def test_frameworks_have_their_own_limits() -> None:
+    caffe = "atc --model=m.prototxt --weight=m.caffemodel --framework=0 --output=m --soc_version="
+    assert "framework" not in {one.option for one in review(f"{caffe}Ascend310B4").problems}
+    problem(f"{caffe}Ascend910B3", "framework", "warning")
+    air = "atc --model=m.air --framework=1 --output=m --soc_version=Ascend310B4"
+    problem(f"{air} --input_shape=x:1,3", "input_shape", "warning")
+    assert corrected(f"{air} --mode=3")["mode"] == "0"
 
 
 def test_ranges_are_refused_on_310b_alone() -> None:

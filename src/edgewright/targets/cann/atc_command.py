@@ -12,14 +12,15 @@ from pathlib import PurePosixPath
 from edgewright.core.command import CommandReview, Problem
 from edgewright.core.errors import ConfigError
 from edgewright.core.plugs import did_you_mean
-from edgewright.targets.cann import atc_options, atc_rules, soc
+from edgewright.targets.cann import atc_network, atc_options, atc_rules, soc
 from edgewright.targets.cann.atc_line import Line, parse
 from edgewright.targets.cann.atc_rules import DEPLOY, Fault, Machine, Rule, fault
 from edgewright.targets.cann.atc_shapes import shapes
 
 RULES: tuple[Rule, ...] = (
-    atc_rules.values, atc_rules.chip, atc_rules.arithmetic, atc_rules.required, atc_rules.together, atc_rules.quantised,
-    shapes, atc_rules.pictures, atc_rules.ageing, atc_rules.host,
+    atc_rules.values, atc_rules.chip, atc_rules.arithmetic, atc_network.required, atc_network.frameworks,
+    atc_rules.together, atc_rules.quantised, shapes, atc_network.output_types, atc_rules.calibrated_inside,
+    atc_rules.pictures, atc_rules.ageing, atc_rules.host,
 )  # fmt: skip
 
 

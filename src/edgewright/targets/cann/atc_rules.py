@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Literal
 
 from edgewright.core.command import Problem
@@ -18,7 +17,6 @@ from edgewright.targets.cann import atc_options, soc
 
 Settings = Mapping[str, str]
 DEPLOY = "_deploy_model.onnx"
-BY_SUFFIX = {".onnx": "5", ".pb": "3", ".air": "1", ".prototxt": "0", ".caffemodel": "0"}
 HIGH_PRECISION = {("precision_mode", "force_fp32"), ("precision_mode", "must_keep_origin_dtype")}
 HIGH_PRECISION |= {("precision_mode_v2", "origin")}
 DYNAMIC = ("dynamic_batch_size", "dynamic_image_size", "dynamic_dims")
@@ -167,72 +165,6 @@ def _meant_chip(written: str, machine: Machine) -> str:
     return atc_options.nearest(f"Ascend{bare}", soc.KNOWN) or "Ascend310B4"
 
 
-def required(settings: Settings, machine: Machine) -> Iterator[Fault]:
-    """What each mode cannot do without."""
-    mode = settings.get("mode", "0")
-    if "help" in settings:
-        return
-    if converts(settings):
-        yield from _network(settings)
-    for name in {"1": ("om", "json"), "5": ("om", "json"), "6": ("om",)}.get(mode, ()):
-        if not settings.get(name):
-            yield fault(name, "error", f"--mode={mode} needs --{name}.", "atc stops with E10004.", f"Write --{name}=….")
-
-
-def _network(settings: Settings) -> Iterator[Fault]:
-    model = settings.get("model", "")
-    if not model:
-        yield fault(
-            "model", "error", "--model is missing.", "There is nothing to convert (E10004).", "Write --model=…."
-        )
-    suffix = PurePosixPath(model).suffix.lower()
-    meant = BY_SUFFIX.get(suffix, "5" if not suffix else "")
-    framework = settings.get("framework", "")
-    if not framework:
-        remedy = f"Write --framework={meant or '5 for ONNX'}."
-        why = "atc does not look into the file (E10007: 0 Caffe, 1 MindSpore, 3 TensorFlow, 5 ONNX)."
-        yield fault(
-            "framework", "error", "--framework is missing.", why, remedy, **({"framework": meant} if meant else {})
-        )
-    elif suffix in BY_SUFFIX and framework != meant and not open_to_shell(framework):
-        what = f"--framework={framework} is not the framework of a {suffix} file."
-        why = "atc reads the file as what the option says (E10041)."
-        yield fault("framework", "error", what, why, f"Write --framework={meant}.", framework=meant)
-    if (framework or meant) == "0" and not settings.get("weight"):
-        yield fault(
-            "weight", "error", "--weight is missing.", "Caffe needs it (E10008).", "Write --weight=….caffemodel."
-        )
-    if settings.get("mode", "0") == "0":
-        yield from _output(settings, PurePosixPath(model).stem or "model")
-
-
-def _output(settings: Settings, stem: str) -> Iterator[Fault]:
-    output = settings.get("output", "")
-    if not output:
-        yield fault(
-            "output",
-            "error",
-            "--output is missing.",
-            "It is required (E10004).",
-            f"Write --output={stem}.",
-            output=stem,
-        )
-    elif output.endswith("/"):
-        yield fault("output", "error", "--output names a folder.", "It must end in a file's name (E10022).",
-                    f"Write --output={output}{stem}.", output=output + stem)  # fmt: skip
-    elif output.endswith((".om", ".om2")):
-        bare = output.rpartition(".")[0]
-        if bare and not bare.endswith("/"):
-            yield fault("output", "warning", "--output has the suffix .om.", f"atc adds one: {output}.om.",
-                        f"Write --output={bare}.", output=bare)  # fmt: skip
-    if not open_to_shell(output) and (wrong := sorted(set(re.sub(r"[A-Za-z0-9_./\-]", "", output)))):
-        signs = " ".join("space" if sign.isspace() else sign for sign in wrong)
-        clean = re.sub(r"[^A-Za-z0-9_./\-]", "_", output)
-        yield fault("output", "error", f"--output has signs that atc does not take ({signs}).",
-                    "Letters, digits, dots, hyphens, underscores and slashes are permitted (E10001).",
-                    f"Write --output={clean}.", output=clean)  # fmt: skip
-
-
 def together(settings: Settings, machine: Machine) -> Iterator[Fault]:
     """Options that exclude or need one another, by the table."""
     gone: set[str] = set()
@@ -329,6 +261,14 @@ def quantised(settings: Settings, machine: Machine) -> Iterator[Fault]:
             yield fault(name, "error", what, why, "Leave it away.", **{name: None})
 
 
+def calibrated_inside(settings: Settings, machine: Machine) -> Iterator[Fault]:
+    """--compression_optimize_conf: INT8 by atc itself, where a device is at hand."""
+    if "compression_optimize_conf" in settings:
+        yield fault("compression_optimize_conf", "warning", "Calibration inside atc needs an NPU while it converts.",
+                    "On a 310B board it also needs a server of NCS (infer_ip, infer_port).",
+                    "Run amct_onnx calibration instead, which needs neither.")  # fmt: skip
+
+
 def pictures(settings: Settings, machine: Machine) -> Iterator[Fault]:
     """AIPP changes what the program feeds."""
     if not settings.get("insert_op_conf"):
@@ -338,6 +278,12 @@ def pictures(settings: Settings, machine: Machine) -> Iterator[Fault]:
         why = "With AIPP only NCHW and NHWC are accepted (E10001)."
         yield fault("input_format", "error", f"--input_format={layout} does not go with AIPP.", why,
                     "Leave it away.", input_format=None)  # fmt: skip
+    if settings.get("dynamic_image_size"):
+        yield fault("insert_op_conf", "note", "With image gears AIPP may neither crop nor pad.",
+                    "Its picture has the gear's size.", "Write src_image_size_w and src_image_size_h as 0.")  # fmt: skip
+    if settings.get("input_fp16_nodes"):
+        yield fault("input_fp16_nodes", "warning", "--input_fp16_nodes is given together with AIPP.",
+                    "An input that AIPP feeds cannot be fp16 (E10034).", "Name only inputs without AIPP.")  # fmt: skip
     yield fault("insert_op_conf", "note", "With AIPP the model's input is UINT8 NHWC.",
                 "Normalisation is inside then; a program that also normalises gets wrong results.",
                 "Feed raw pictures, in the size that aclmdlGetInputSizeByIndex gives.")  # fmt: skip

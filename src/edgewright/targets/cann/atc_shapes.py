@@ -166,12 +166,12 @@ def _count(gear: str, gears: list[tuple[int, ...]], settings: Settings, machine:
 
 def _batch(dims: dict[str, list[int]], gears: list[tuple[int, ...]], settings: Settings) -> Iterator[Fault]:
     for name, figures in dims.items():
-        if not figures or -1 in figures[1:]:
-            yield fault("input_shape", "error", f"Input '{name[:60]}' has -1 behind the batch, or no dimension.",
-                        "With --dynamic_batch_size only the batch may be -1 (E10012, E10018).",
+        if -1 in figures[1:]:
+            yield fault("input_shape", "error", f"Input '{name[:60]}' has -1 behind the batch.",
+                        "With --dynamic_batch_size only the batch may be -1 (E10018).",
                         "Write -1 first and figures behind it; other axes are for --dynamic_dims.")  # fmt: skip
-    if all(figures and -1 not in figures for figures in dims.values()):
-        changed = {name: [-1, *figures[1:]] for name, figures in dims.items()}
+    if not any(-1 in figures for figures in dims.values()):
+        changed = {name: [-1, *figures[1:]] if figures else [] for name, figures in dims.items()}
         yield fault("input_shape", "error", "No batch in --input_shape is -1.", "Batch gears need one (E10031).",
                     f"Write \"{written(changed)}\".", input_shape=written(changed))  # fmt: skip
 
