@@ -13,16 +13,20 @@ from edgewright.cli.progress import drawn
 SETTLED = ("redeployed", "would be redeployed", "nothing to learn")
 
 
-def stop(as_json: options.Json = False, dry_run: options.DryRun = False) -> None:
-    """End the services of this machine.
+def stop(what: options.MaybeWhat = None, as_json: options.Json = False, dry_run: options.DryRun = False) -> None:
+    """End the services of this machine, or those of a configuration on its devices.
 
-    Those whose results lie in EDGEWRIGHT_HOME; their releases stay and can be deployed again.
+    Without WHAT, those whose results lie in EDGEWRIGHT_HOME. Releases stay and can be deployed again.
     """
-    from edgewright.pipeline.stop import running, stop
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.stop import running, stop, stop_targets
     from edgewright.store.cache import Store, default_root
 
-    store = Store(default_root())
-    services = running(store) if dry_run else stop(store)
+    if what is not None:
+        services = stop_targets(open_project(what), dry_run=dry_run)
+    else:
+        store = Store(default_root())
+        services = running(store) if dry_run else stop(store)
     if as_json:
         write_json({"dry_run": dry_run, "stopped": [service.to_json() for service in services]})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from edgewright.core.contracts import Link
@@ -14,6 +15,17 @@ async def place(link: Link, local: Path) -> str:
         return str(local)
     stat = local.stat()
     remote = f"{link.scratch}/{digest_of(str(local), stat.st_size, stat.st_mtime_ns)[:24]}-{local.name}"
-    if await link.stat(remote) is None:
+    # A file has its name only when whole; of a folder a mark beside it says so, for its copy may have been cut.
+    mark = f"{remote}.whole" if local.is_dir() else remote
+    if await link.stat(mark) is None:
         await link.put(local, remote)
+        if local.is_dir():
+            await _mark(link, mark)
     return remote
+
+
+async def _mark(link: Link, remote: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole"
+        whole.write_bytes(b"whole\n")
+        await link.put(whole, remote)

@@ -7,6 +7,8 @@ gate may stop at any planned look.
 from __future__ import annotations
 
 import json
+import secrets
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,18 +82,32 @@ class Predictor:
 
     async def _predict(self, missing: Sequence[Sample], total: int, progress: Progress) -> None:
         folder = await place(self._link, self._artifact.folder)
-        out = str(self._lines) if self._link.shares_files else f"{self._link.scratch}/{self.folder.name}.jsonl"
         async with Worker(self._link, folder) as worker:
             for start in range(0, len(missing), CHUNK):
                 chunk = missing[start : start + CHUNK]
                 samples = [{"id": s.id, "path": await place(self._link, s.path)} for s in chunk]
+                away = "" if self._link.shares_files else await self._elsewhere()
+                out = f"{away}/{self._lines.name}" if away else str(self._lines)
                 await worker.ask("predict", samples=samples, thresholds=self._thresholds, out=out)
+                if away:
+                    await self._fetch(away)
                 progress.step(total - len(missing) + start + len(chunk), total, "predictions")
-        if not self._link.shares_files:
-            fetched = self.folder / "fetched.jsonl"
-            await self._link.get(out, fetched)
+
+    async def _elsewhere(self) -> str:
+        """A new folder of the device for the worker to write to."""
+        remote = f"{self._link.scratch}/predictions-{self.folder.name[:24]}-{secrets.token_hex(4)}"
+        with tempfile.TemporaryDirectory() as empty:
+            await self._link.put(Path(empty), remote)
+        return remote
+
+    async def _fetch(self, remote: str) -> None:
+        """What the worker wrote there: first the files beside the lines, so that no line names one that is not here."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            await self._link.get(remote, Path(folder))
+            for path in Path(folder).glob("*.npz"):
+                path.replace(self.folder / path.name)
             with self._lines.open("ab") as stream:
-                stream.write(fetched.read_bytes())
+                stream.write((Path(folder) / self._lines.name).read_bytes())
 
 
 def truths(samples: Sequence[Sample], dataset: Dataset) -> Dataset:

@@ -1,7 +1,8 @@
-"""Stop: the services of this machine that belong to a store."""
+"""Stop: the services of this machine that belong to a store, or those of a project, wherever its devices are."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from edgewright.core.record import Record
 from edgewright.device import install
 from edgewright.device.release import Layout, ReleaseError
 from edgewright.device.serving import Serving
+from edgewright.pipeline.connect import connect
 from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.project import Project
 from edgewright.store.cache import Store
 
 
 @dataclass(frozen=True)
 class Service(Record):
-    """One device folder of this machine in which something runs. `url` is "" while it is starting."""
+    """One device folder in which something runs. `url` is "" while it is starting."""
 
     target: str
     root: str
@@ -45,6 +48,27 @@ def stop(store: Store) -> tuple[Service, ...]:
         except ReleaseError as error:
             raise DeviceError(error.message, error.remedy) from None
     return services
+
+
+def stop_targets(project: Project, *, dry_run: bool = False) -> tuple[Service, ...]:
+    """Ends the service of every target's device and says which there were; with `dry_run` only says it."""
+    return asyncio.run(_stop_targets(project, dry_run))
+
+
+async def _stop_targets(project: Project, dry_run: bool) -> tuple[Service, ...]:
+    found = []
+    for target in project.config.targets:
+        link = await connect(project, target)
+        try:
+            status = await operate(link, "status", {"runtimes": []})
+            if status.get("running"):
+                release = str((status.get("current") or {}).get("name") or "")
+                found.append(Service(target.name, link.root, str(status.get("url") or ""), release))
+                if not dry_run:
+                    await stop_device(link)
+        finally:
+            await link.close()
+    return tuple(found)
 
 
 async def stop_device(link: Link) -> bool:

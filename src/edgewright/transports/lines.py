@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 from edgewright.core.errors import DeviceError
@@ -16,8 +17,12 @@ from edgewright.transports.carrier import Carrier, Channel, Full, Line, Lost
 
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Between attempts to connect; each is stretched by up to a half, so that many hosts do not knock together."""
+PATIENCE_S = 120.0
+"""After so long no further attempt is begun."""
 CHANNELS = 8
 """Per connection; OpenSSH allows ten unless told otherwise."""
+OPEN_S = 60.0
+"""For a channel on a connection that is there; one that takes longer goes nowhere any more."""
 LINES = 8
 """Connections to one device, at most."""
 
@@ -33,17 +38,25 @@ class Lines:
 
     async def channel(self, opening: Opening) -> Channel:
         """A channel on a connection with room. DeviceError where the device cannot be reached."""
+        begun = time.monotonic()
         for pause in (*PAUSES_S, None):
             try:
                 async with self._lock:
                     return await self._open(opening)
             except Lost as lost:
-                if pause is None or self._closed:
+                if pause is None or self._closed or time.monotonic() - begun > PATIENCE_S:
                     raise DeviceError(
                         f"{self._address} cannot be reached: {lost}.", "Check that it is on and its network works."
                     ) from None
                 await asyncio.sleep(pause * (1 + random.random() / 2))
         raise AssertionError("unreachable")
+
+    async def drop(self, channel: Channel) -> None:
+        """Gives up the connection that carries this channel: it is there, and nothing comes over it."""
+        for line, use in list(self._lines.items()):
+            if isinstance(channel, _Counted) and channel.use is use:
+                del self._lines[line]
+                await line.close()
 
     async def close(self) -> None:
         self._closed = True
@@ -60,7 +73,12 @@ class Lines:
         while True:
             line, use = await self._with_room()
             try:
-                return _Counted(await opening(line), use)
+                async with asyncio.timeout(OPEN_S):
+                    return _Counted(await opening(line), use)
+            except TimeoutError:
+                del self._lines[line]
+                await line.close()
+                raise Lost("it does not answer any more") from None
             except Full:
                 if not use.channels:
                     raise DeviceError(
@@ -93,12 +111,12 @@ class _Counted:
     """A channel that gives its place back when it is closed."""
 
     def __init__(self, channel: Channel, use: _Use) -> None:
-        self._channel, self._use, self._held = channel, use, True
-        self._use.channels += 1
+        self._channel, self.use, self._held = channel, use, True
+        self.use.channels += 1
         self.write, self.read, self.read_error = channel.write, channel.read, channel.read_error
 
     async def close(self) -> None:
         if self._held:
             self._held = False
-            self._use.channels -= 1
+            self.use.channels -= 1
         await self._channel.close()

@@ -167,6 +167,8 @@ class RemoteLink:
     async def _files(self) -> Sftp:
         async with self._sftp_lock:
             if self._sftp is not None and not self._sftp.alive:
+                if self._sftp.silent:
+                    await self._lines.drop(self._sftp.channel)
                 await self._sftp.close()
                 self._sftp = None
             if self._sftp is None:

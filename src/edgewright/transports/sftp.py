@@ -56,7 +56,8 @@ class Sftp:
     """`await Sftp.over(channel)`. Paths are bytes, as POSIX has them. Requests may be sent side by side."""
 
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        self.channel = channel
+        self.silent = False  # whether it was given up because no answer came
         self._waiting: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._next, self._lost = 0, ""
         self.extensions: frozenset[bytes] = frozenset()
@@ -88,7 +89,7 @@ class Sftp:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         self._end("the link was closed")
-        await self._channel.close()
+        await self.channel.close()
 
     async def open(self, path: bytes, flags: int, mode: int | None = None) -> bytes:
         """A handle."""
@@ -170,9 +171,10 @@ class Sftp:
         self._waiting[number] = answer
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                await self._channel.write(struct.pack(">IBI", len(body) + 5, kind, number) + body)
+                await self.channel.write(struct.pack(">IBI", len(body) + 5, kind, number) + body)
                 got, data = await answer
         except TimeoutError:
+            self.silent = True
             self._end(f"its SFTP server said nothing for {TIMEOUT_S:g} s")
             raise Lost(self._lost) from None
         finally:

@@ -27,6 +27,7 @@ from edgewright.transports.sftp import (
     FLAG_TRUNCATE,
     FLAG_WRITE,
     FSYNC,
+    NO_SUCH_FILE,
     POSIX_RENAME,
     STATVFS,
     Attributes,
@@ -72,7 +73,7 @@ class Copier:
         start = encoded(remote)
         there = await sftp.stat(start)
         if there is None:
-            raise SftpError(2, "")
+            raise SftpError(NO_SUCH_FILE, "")
         if not stat.S_ISDIR(there.mode):
             await self._fetch(sftp, start, there, local)
             return
@@ -109,7 +110,8 @@ class Copier:
         await sftp.set_mode(handle, stat.S_IMODE(status.st_mode))
         await sftp.close_handle(handle)
         if (offset or local.stat().st_mtime_ns != status.st_mtime_ns) and await self._digest(part) != digest:
-            await sftp.remove(part)
+            with contextlib.suppress(SftpError):
+                await sftp.remove(part)
             raise _Different(f"{local} changed while it was sent, or the device keeps other bytes than it was given")
         await _rename(sftp, part, remote)
 
@@ -280,7 +282,12 @@ async def _rename(sftp: Sftp, part: bytes, remote: bytes) -> None:
         raise DeviceError(
             "The SFTP server of the device cannot replace a file at once (posix-rename).", "Install OpenSSH there."
         )
-    await sftp.replace(part, remote)
+    try:
+        await sftp.replace(part, remote)
+    except SftpError as error:
+        if error.code == NO_SUCH_FILE:
+            raise _Different("somebody else sent the same file at the same time") from None
+        raise
 
 
 async def _drop(flying: Any) -> None:

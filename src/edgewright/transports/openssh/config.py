@@ -15,6 +15,7 @@ from edgewright.transports.address import Address
 
 USER_CONFIG, SYSTEM_CONFIG = "~/.ssh/config", "/etc/ssh/ssh_config"
 TIMEOUT_S = 20.0
+CONNECT_S = 20
 
 
 async def write(address: Address, folder: Path, ssh: str) -> Path:
@@ -37,7 +38,7 @@ async def write(address: Address, folder: Path, ssh: str) -> Path:
         *(["IdentitiesOnly yes"] if "identity" in address.options else []),
         "ServerAliveInterval 15",
         "ServerAliveCountMax 3",
-        "ConnectTimeout 20",
+        f"ConnectTimeout {CONNECT_S}",
         "ForwardAgent no",
         "ForwardX11 no",
         "RequestTTY no",

@@ -19,7 +19,7 @@ SYSTEM_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 USER_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 DEFAULT_KEYS = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 KEEPALIVE_S, KEEPALIVES = 15, 3
-CONNECT_S, LOGIN_S = 20, 60
+CONNECT_S, LOGIN_S = 20, 40
 
 
 @dataclass(frozen=True)
