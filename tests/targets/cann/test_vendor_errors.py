@@ -137,6 +137,17 @@ def test_a_telling_code_wins_over_an_inner_error_before_it() -> None:
     assert error.code == "EZ3003" and "opp package" in error.remedy
 
 
+def test_an_inner_error_is_told_by_the_line_that_says_something() -> None:
+    error = failed("EZ9999: Inner Error!\nEZ9999: [PID: 7] 2023-05-01-10:00:00.1 Add node a: int64 and int32 differ\n")
+    assert error.code == "EZ9999" and "Add node a" in error.message and "PID" not in error.message
+    assert "INT32" in error.remedy
+
+
+def test_the_block_of_cann_6_and_7_is_read_without_its_process_and_time() -> None:
+    error = failed("E10016: [PID: 41] 2023-05-01-10:00:00.123 Opname [data] is not found in the model\n")
+    assert error.message.startswith("atc failed with E10016 (Invalid Node Name): Opname [data]")
+
+
 def test_the_vendors_own_advice_is_taken_where_ours_has_none() -> None:
     error = failed(NEW.replace("E10016", "E50012").replace("Opname", "Op"))
     assert error.code == "E50012" and error.remedy.startswith("Correct the name.")

@@ -97,7 +97,7 @@ def _outside(option: atc_options.Option, value: str) -> Fault:
     code = {"log": "E10010", "framework": "E10007"}.get(name, "E10006" if option.values == ("0", "1") else "E10001")
     known = f"atc takes {', '.join(option.values)} ({code})."
     changed = near or ("error" if name == "log" else None)
-    remedy = f"Write --{name}={changed}." if changed else f"Leave it away, and {option.default or 'nothing'} is taken."
+    remedy = f"Write --{name}={changed}." if changed else "Leave it away."
     return fault(name, "error", what, known, remedy, **{name: changed})
 
 
@@ -280,7 +280,7 @@ def pictures(settings: Settings, machine: Machine) -> Iterator[Fault]:
                     "Leave it away.", input_format=None)  # fmt: skip
     if settings.get("dynamic_image_size"):
         yield fault("insert_op_conf", "note", "With image gears AIPP may neither crop nor pad.",
-                    "Its picture has the gear's size.", "Write src_image_size_w and src_image_size_h as 0.")  # fmt: skip
+                    "Its picture has the gear's size.", "Write src_image_size_w/_h as 0.")  # fmt: skip
     if settings.get("input_fp16_nodes"):
         yield fault("input_fp16_nodes", "warning", "--input_fp16_nodes is given together with AIPP.",
                     "An input that AIPP feeds cannot be fp16 (E10034).", "Name only inputs without AIPP.")  # fmt: skip

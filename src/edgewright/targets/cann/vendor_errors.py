@@ -130,15 +130,16 @@ def _reported(text: str) -> Reported:
     telling = [one for one in errors if one.code not in VAGUE]
     plain = PLAIN.search(text)
     if telling:
-        return telling[0]
+        return next((one for one in telling if _says_something(one.text)), telling[0])
     if plain is not None and not any(one.text for one in errors if _says_something(one.text)):
         code = errors[0].code if errors else ""
         return Reported(code, "", plain[1].strip())
-    return (errors or found or [Reported("", "", _last_line(text))])[0]
+    speaking = [one for one in errors if _says_something(one.text)]
+    return (speaking or errors or found or [Reported("", "", _last_line(text))])[0]
 
 
 def _says_something(text: str) -> bool:
-    return bool(text.strip()) and "nknown error" not in text
+    return bool(text.strip()) and not re.match(r"(An )?(unknown|inner|internal) error\b", text, re.IGNORECASE)
 
 
 def _blocks(text: str) -> Sequence[Reported]:
@@ -146,7 +147,8 @@ def _blocks(text: str) -> Sequence[Reported]:
     for match in (*BLOCK_9.finditer(text), *BLOCK_8.finditer(text)):
         code = match["code"]
         title = match.groupdict().get("title") or meaning(code)[0]
-        found.append((match.start(), Reported(code, title.replace("_", " ").strip(), match["text"].strip())))
+        words = re.sub(r"^\[PID: ?\d{1,10}\] +\S{1,60} +", "", match["text"].strip())  # as CANN 6 and 7 print it
+        found.append((match.start(), Reported(code, title.replace("_", " ").strip(), words)))
         if len(found) > 200:
             break
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
