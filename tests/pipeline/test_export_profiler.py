@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 import torch_npu_recorder
+from stand_in import Toolkit
 
 from edgewright.core.config import parse
 from edgewright.core.errors import ConfigError, InputError, ToolError
 from edgewright.pipeline.export_profiler import export_profiler
+from edgewright.pipeline.import_profile import import_profile
 from edgewright.pipeline.progress import Silent
 from edgewright.pipeline.project import Project
 from edgewright.pipeline.remote_profile import profile_there, remote_profile
@@ -204,3 +206,54 @@ def test_open_shapes_are_refused_by_name(tmp_path: Path) -> None:
     project = Project(parse({"model": str(tmp_path / "m.onnx")}), tmp_path, Store(tmp_path / "home"), "m")
     with pytest.raises(InputError, match="'x' has no fixed shape"):
         export_profiler(project, tmp_path / "out")
+
+
+def om_of(folder: Path, toolkit: Toolkit) -> Path:
+    """A small network as an .om of the stand-in."""
+    import numpy as np
+    import onnx
+    from onnx import helper, numpy_helper
+
+    weight = numpy_helper.from_array(np.ones((8, 3, 3, 3), np.float32), "w")
+    ports = [helper.make_tensor_value_info(n, 1, [1, c, 32, 32]) for n, c in (("x", 3), ("y", 8))]
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)
+    graph = helper.make_graph([node], "g", ports[:1], ports[1:], [weight])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7), folder / "m.onnx")
+    atc = ["atc", "--model=m.onnx", "--framework=5", "--output=m", "--soc_version=Ascend310B4"]
+    done = toolkit.run(*atc, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "m.om"
+
+
+def test_an_om_is_profiled_by_msprof_and_imported(exported: Path, toolkit: Toolkit, tmp_path: Path) -> None:
+    model = om_of(tmp_path, toolkit)
+    script, words = exported / "profile_om.sh", {"PYTHON": sys.executable, "LOOPS": "4"}
+    done = toolkit.run("sh", script, model, tmp_path / "prof", cwd=tmp_path, **words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (view,) = import_profile(tmp_path / "prof").profiles
+    assert view.profile.simulated and view.profile.iterations == 4
+    assert any(operator.type == "Conv2D" for operator in view.profile.operators)
+    assert view.profile.phases["transfer"] > 0, "the copies that the host waited for"
+
+
+def test_a_board_collects_and_a_host_parses(exported: Path, toolkit: Toolkit, tmp_path: Path) -> None:
+    """As on a DK A2: msprof does not parse where it collected."""
+    model = om_of(tmp_path, toolkit)
+    script, prof = exported / "profile_om.sh", tmp_path / "prof"
+    collect = ["msprof", f"--output={prof}", sys.executable, exported / "profile_om.py", model, "--loops", "2"]
+    prof.mkdir(mode=0o700)
+    done = toolkit.run(*collect, cwd=tmp_path, CANNSIM_MSPROF_PARSE="off")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.raises(InputError, match="raw data"):
+        import_profile(prof)
+    done = toolkit.run("sh", script, "--parse", prof, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert import_profile(prof).profiles[0].profile.iterations == 2
+
+
+def test_the_om_s_program_says_what_is_wrong(exported: Path, toolkit: Toolkit, tmp_path: Path) -> None:
+    (tmp_path / "bad.om").write_bytes(b"no model")
+    done = toolkit.run(sys.executable, exported / "profile_om.py", tmp_path / "bad.om", cwd=tmp_path)
+    assert done.returncode == 3 and "aclmdlLoadFromFile failed" in done.stderr
+    done = toolkit.run(sys.executable, exported / "profile_om.py", "bad.om", cwd=tmp_path, LD_LIBRARY_PATH="")
+    assert done.returncode == 4 and "set_env.sh" in done.stderr

@@ -135,8 +135,18 @@ def _tasks(told: _Told) -> tuple[tuple[Task, ...], str]:
     ):
         ran = tuple(sorted((t for t in found if t.phase), key=lambda t: t.start_ns))
         if ran:
-            return ran, f"The timeline is from {source}."
+            copies = _waiting_copies(told, ran)
+            said = f"The timeline is from {source}."
+            if copies:
+                said += " Copies that the host waited for (aclrtMemcpy) are in it, from the first kernel on."
+            return tuple(sorted((*ran, *copies), key=lambda task: task.start_ns)), said
     return (), ""
+
+
+def _waiting_copies(told: _Told, ran: Sequence[Task]) -> tuple[Task, ...]:
+    """Those between the first kernel and the last: what was copied before belongs to loading, which is no inference."""
+    first, last = ran[0].start_ns, max(task.end_ns for task in ran)
+    return tuple(c for one in told.traces for c in one.copies if first <= c.start_ns and c.end_ns <= last)
 
 
 def _operators(told: _Told, iterations: int) -> tuple[tuple[Operator, ...], str]:
@@ -227,7 +237,8 @@ def _precision(operators: Sequence[Operator]) -> str:
     """What most of the time was computed in; "" where no file says."""
     spent: dict[str, float] = defaultdict(float)
     for operator in operators:
-        spent[operator.dtype] += operator.duration_us
+        if operator.dtype:
+            spent[operator.dtype] += operator.duration_us
     return max(spent, key=lambda dtype: (spent[dtype], dtype), default="")
 
 

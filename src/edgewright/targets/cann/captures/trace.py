@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,18 @@ MAX_HOST = 20_000
 _PHASES = frozenset("BEXiICbnestfPNODSTpFMVvRc()")
 """Kinds of events of the format; one that is none of them was damaged, and might have been a task."""
 HARDWARE, HOST = "Ascend Hardware", ("CANN", "Python")
+WAITING_COPIES = ("AscendCL@aclrtMemcpy", "AscendCL@aclrtMemcpy2d")
 _DECODER = json.JSONDecoder(parse_float=Decimal)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """`host` are calls on the CPU (their `type` is the process); `steps` the ProfilerStep marks; `labels` "NPU 0"…"""
+    """`host` are calls on the CPU (their `type` is the process); `copies` those among them that copy while the host
+    waits, which leave no task on the device; `steps` counts the ProfilerStep marks; `labels` are "NPU 0"…"""
 
     tasks: tuple[Task, ...]
     host: tuple[Task, ...]
+    copies: tuple[Task, ...]
     host_left_out: int
     steps: int
     processes: tuple[str, ...]
@@ -47,6 +50,7 @@ def read(path: Path, device: str = "") -> Trace:
     names, labels, timed = _events_of_interest(path)
     tasks: list[Task] = []
     host: list[Task] = []
+    copies: list[Task] = []
     left_out = steps = 0
     for event in timed:
         pid = event["pid"]
@@ -59,7 +63,10 @@ def read(path: Path, device: str = "") -> Trace:
                 continue
             tasks.append(_task(path, event, str(event["args"].get("Task Type", ""))))
         elif process in HOST:
-            steps += str(event.get("name", "")).startswith("ProfilerStep#")
+            name = str(event.get("name", ""))
+            steps += name.startswith("ProfilerStep#")
+            if name in WAITING_COPIES:
+                copies.append(replace(_task(path, event, "MEMCPY"), stream="copies"))
             if len(host) < MAX_HOST:
                 host.append(_task(path, event, process))
             else:
@@ -68,6 +75,7 @@ def read(path: Path, device: str = "") -> Trace:
     return Trace(
         tuple(tasks),
         tuple(host),
+        tuple(copies),
         left_out,
         steps,
         tuple(sorted(set(names.values()))),
