@@ -148,6 +148,24 @@ def test_the_block_of_cann_6_and_7_is_read_without_its_process_and_time() -> Non
     assert error.message.startswith("atc failed with E10016 (Invalid Node Name): Opname [data]")
 
 
+def test_a_code_without_a_colon_is_read_too() -> None:
+    lines = [
+        "EZ9999: Internal Error!",
+        "EZ9999  Aicore kernel execute failed, device_id=0, stream_id=11",
+        "        TraceBack",
+    ]
+    error = failed("\n".join(lines))
+    assert (
+        error.code == "EZ9999" and "Aicore kernel execute failed" in error.message and "smaller batch" in error.remedy
+    )
+
+
+def test_a_line_of_amct_inside_atc_is_told_without_process_and_place() -> None:
+    start = "[ERROR] AMCT(21177,atc.bin):2023-04-14-14:43:17[utils_acl.cpp:133]"
+    error = failed(f"{start}input image size[1579014] is not equal to model input size[3158028]\n")
+    assert error.message.startswith("atc failed: input image size[1579014]") and "whole batch" in error.remedy
+
+
 def test_the_vendors_own_advice_is_taken_where_ours_has_none() -> None:
     error = failed(NEW.replace("E10016", "E50012").replace("Opname", "Op"))
     assert error.code == "E50012" and error.remedy.startswith("Correct the name.")

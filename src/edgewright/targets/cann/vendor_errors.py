@@ -28,11 +28,12 @@ CODE = re.compile(r"\b([EW][A-Z0-9]\d{4})\b")
 BLOCK_9 = re.compile(
     r"^\[PID: ?\d{1,10}\] +\S{1,60} +(?P<title>[^()\n]{1,120}?) ?\((?P<code>[EW][A-Z0-9]\d{4})\): ?(?P<text>.*)$", re.M
 )
-BLOCK_8 = re.compile(r"^ *(?P<code>[EW][A-Z0-9]\d{4}): ?(?P<text>.*)$", re.M)
+BLOCK_8 = re.compile(r"^ *(?P<code>[EW][A-Z0-9]\d{4})(?:: ?|  ?)(?P<text>.*)$", re.M)
 ADVICE = re.compile(r"^\s+(?:Solution|Possible Cause): *(.{1,400})$", re.M)
 PLAIN = re.compile(r"^\s*(?:ERROR: |\[ERROR\]\S{0,80} ?|\S{0,40} ?error: |\w+Error: )(.{1,400})$", re.M | re.I)
-VAGUE = {"E19999", "E89999", "EZ9999"}
-"""Codes of inner errors: any other code of the same run says more."""
+VAGUE = re.compile(r"E([A-Z]9|19|89)999")
+"""Codes of inner errors (E19999, EZ9999, EE9999 …): any other code of the same run says more."""
+AMCT_LINE = re.compile(r"^(\s*\[ERROR\] ?AMCT\(\d{1,10},[^)]{1,40}\):[^\[\n]{1,40}\[[^\]\n]{1,60}\])", re.M)
 
 SIGNALS = {137: "was killed, mostly for want of memory", 139: "crashed", 134: "aborted", 143: "was ended"}
 
@@ -67,7 +68,7 @@ def tool_error(
     """The ToolError of a run that failed. `log` is where its log was kept; `check_result` is atc's
     check_result.json (check_result.py), whose refused operators are named."""
     streams = [_bounded(completed.stdout), _bounded(completed.stderr)]
-    written = "\n".join(streams)
+    written = AMCT_LINE.sub("ERROR: ", "\n".join(streams))  # its process, time and place say nothing to a user
     reported = _reported(written)
     symptom = _symptom(reported.code, f"{reported.text}\n{written}")
     message = [_headline(tool, completed.returncode, reported)]
@@ -127,7 +128,7 @@ def _reported(text: str) -> Reported:
     """The first error that says something: a block with an E code, else a plain line of error, else a warning's."""
     found = [*_blocks(text), *(Reported(code, meaning(code)[0], "") for code in CODE.findall(text) if code in _codes())]
     errors = [one for one in found if one.code.startswith("E")]
-    telling = [one for one in errors if one.code not in VAGUE]
+    telling = [one for one in errors if not VAGUE.fullmatch(one.code)]
     plain = PLAIN.search(text)
     if telling:
         return next((one for one in telling if _says_something(one.text)), telling[0])
