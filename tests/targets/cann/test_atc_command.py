@@ -85,6 +85,12 @@ def test_amct_gets_the_shape_that_the_command_has() -> None:
     assert "--input_shape images:1,3,640,640" in found.corrected.partition("\natc ")[0]
 
 
+def test_amct_calibrates_at_one_fixed_shape_where_gears_were_wanted() -> None:
+    found = review(f"{BLOG} --input_shape='images:-1,3,640,640' --dynamic_batch_size=1,2")
+    amct, _, atc = found.corrected.partition("\natc ")
+    assert "--input_shape images:1,3,640,640" in amct and "dynamic_batch_size" not in atc and found.complete
+
+
 # -- one mistake each: text, option, what stands in the corrected command (None: gone)
 
 MISTAKES = [

@@ -15,7 +15,8 @@ from edgewright.core.plugs import did_you_mean
 from edgewright.targets.cann import atc_network, atc_options, atc_rules, soc
 from edgewright.targets.cann.atc_line import Line, parse
 from edgewright.targets.cann.atc_rules import DEPLOY, Fault, Machine, Rule, fault
-from edgewright.targets.cann.atc_shapes import shapes
+from edgewright.targets.cann.atc_shapes import read as read_shapes
+from edgewright.targets.cann.atc_shapes import shapes, written
 
 RULES: tuple[Rule, ...] = (
     atc_rules.values, atc_rules.chip, atc_rules.arithmetic, atc_network.required, atc_network.frameworks,
@@ -112,10 +113,18 @@ def _calibration(settings: Mapping[str, str]) -> str:
     if not model.endswith(".onnx") or model.endswith(DEPLOY):
         return ""
     words = [f"amct_onnx calibration --model {_quoted(model)}", f"--save_path {_quoted(_prefix(settings))}"]
-    if settings.get("input_shape"):
-        words.append(f"--input_shape {_quoted(settings['input_shape'])}")
+    if shape := _calibration_shape(settings.get("input_shape", "")):
+        words.append(f"--input_shape {_quoted(shape)}")
     words += ["--data_dir ./calibration/", "--data_types float32", "--batch_num 1"]
     return " \\\n    ".join(words)
+
+
+def _calibration_shape(text: str) -> str:
+    """`text` with a 1 for each -1: calibration is at one fixed shape."""
+    dims = read_shapes(text) if "-1" in text else None
+    if dims is None:
+        return text
+    return written({name: [1 if figure == -1 else figure for figure in figures] for name, figures in dims.items()})
 
 
 def _prefix(settings: Mapping[str, str]) -> str:
@@ -147,7 +156,7 @@ def _named_int8() -> Problem:
 def _written(line: Line, settings: Mapping[str, str]) -> str:
     """The command, one option a line, quoted for a shell."""
     words = [f"--{name}={_quoted(settings[name])}" for name in atc_options.options() if name in settings]
-    head = " ".join([*(_quoted(word) for word in line.before), line.program])
+    head = " ".join([*(_quoted(word) for word in line.before), _quoted(line.program)])
     return " \\\n    ".join([head, *words])
 
 
