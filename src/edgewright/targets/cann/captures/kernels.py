@@ -15,7 +15,7 @@ from edgewright.core.profile import Operator
 from edgewright.core.roofline import COMPUTE, MEMORY
 from edgewright.targets.cann.captures import tensors
 from edgewright.targets.cann.captures.table import Row, Table, count, moment, number
-from edgewright.targets.cann.captures.tasks import Task
+from edgewright.targets.cann.captures.tasks import MAX_TASKS, Task
 
 NAME = ("Op Name", "Name")
 TYPE = ("OP Type", "Type", "Op Type")
@@ -93,13 +93,17 @@ def read(files: Sequence[Table], device: str) -> Kernels:
     models: dict[str, Counter[str]] = {}
     tasks: list[Task] = []
     for table in files:
+        step, model, start, stream = (table.first(*names) for names in (STEP, MODEL, START, STREAM))
+        counters = {counter: [name for name in names if table.has(name)] for counter, names in RATIOS.items()}
         for row, key, spent in _rows(table, device):
-            _add(seen.setdefault(key, _Seen()), table, row, spent)
-            steps.add(_number_of(table, row, table.first(*STEP)))
-            models.setdefault(row.get(table.first(*MODEL), "") or NO_MODEL, Counter())[key.name] += 1
-            begun = moment(table, row, table.first(*START))
+            _add(seen.setdefault(key, _Seen()), table, row, spent, counters)
+            steps.add(_number_of(table, row, step))
+            models.setdefault(row.get(model, "") or NO_MODEL, Counter())[key.name] += 1
+            begun = moment(table, row, start)
             if begun is not None:
-                tasks.append(Task(key.name, key.core, begun, round(spent * 1000), row.get(table.first(*STREAM), "")))
+                if len(tasks) == MAX_TASKS:
+                    raise table.damaged(f"it has over {MAX_TASKS} kernels")
+                tasks.append(Task(key.name, key.core, begun, round(spent * 1000), row.get(stream, "")))
     if not seen:
         raise files[0].damaged("it has no row" + (f" of device {device}" if device else ""))
     n, reason = _inferences(steps - {""}, models)
@@ -140,10 +144,10 @@ def _key(table: Table, row: Row, name: str, kind: str, core: str) -> _Key:
     )
 
 
-def _add(seen: _Seen, table: Table, row: Row, spent: float) -> None:
+def _add(seen: _Seen, table: Table, row: Row, spent: float, counters: Mapping[str, Sequence[str]]) -> None:
     seen.calls += 1
     seen.duration_us += spent
-    for counter, columns in RATIOS.items():
+    for counter, columns in counters.items():
         values = [value for column in columns if (value := number(table, row, column)) is not None]
         if values:
             value = max(values) / (100.0 if counter == "cube_utilization" else 1.0)

@@ -68,5 +68,5 @@ def _devices(files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
         found = sorted({device for path in files.get(kind, ()) for device in kernels.devices(Table(path))} - {""})
         if found:
             return tuple(found)
-    labels = {label for path in files.get("timeline", ()) for label in trace.read(path).labels}
+    labels = {label for path in files.get("timeline", ()) for label in trace.labels_of(path)}
     return tuple(sorted(label.removeprefix("NPU ") for label in labels if label.startswith("NPU "))) or ("",)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from edgewright.targets.cann.captures.table import NOTHING, Table, moment, number
 
 COMPUTE, INTO, OUT, TRANSFER, IDLE = "compute", "host_to_device", "device_to_host", "transfer", "idle"
 """Phases. `transfer`: a copy whose direction the file does not tell."""
 
+MAX_TASKS = 1_000_000
 _COPY = re.compile(r"MEMCPY|PCIE_DMA|(^|_)SDMA", re.IGNORECASE)
 _MARK = re.compile(r"(PROFILING|TASK_TIMEOUT|EVENT|NOTIFY|STREAM|MODEL|LABEL|MAINTENANCE|PLACE_HOLDER)(_|$)")
 
@@ -35,7 +37,7 @@ class Task:
     def end_ns(self) -> int:
         return self.start_ns + self.duration_ns
 
-    @property
+    @cached_property
     def phase(self) -> str:
         """COMPUTE, a kind of copy, or "" for the runtime's own marks."""
         if _COPY.search(self.type) or _COPY.search(self.name):
@@ -54,13 +56,15 @@ def read(table: Table, device: str) -> tuple[Task, ...]:
     spent = table.require("task_time(us)", "task_time", "Task Time(us)")
     name, stream = table.require("kernel_name", "Kernel Name"), table.first("stream_id", "Stream ID")
     where = table.first("Device_id", "Device ID")
-    found = []
+    found: list[Task] = []
     for row in table.rows():
         if device and where and row[where] != device:
             continue
         begun, duration = moment(table, row, start), number(table, row, spent)
         if begun is None or duration is None:
             raise table.damaged(f"a row of type '{row[kind][:60]}' has no time")
+        if len(found) == MAX_TASKS:
+            raise table.damaged(f"it has over {MAX_TASKS} tasks")
         found.append(Task(row[name], row[kind], begun, round(duration * 1000), row.get(stream, "")))
     return tuple(found)
 
