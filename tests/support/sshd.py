@@ -49,7 +49,7 @@ class Sshd:
         self.user = getpass.getuser()
         self.port = port or _free_port()
         self.identity, self.known_hosts = folder / "identity", folder / "known_hosts"
-        self.authorized_keys, self.log = folder / "authorized_keys", folder / "sshd.log"
+        self.authorized_keys, self.log = self.home / ".ssh" / "authorized_keys", folder / "sshd.log"
         self._host_key = folder / "host_key"
         self._options, self._process = options, None
         self._variables = {"HOME": str(self.home), "PATH": os.environ.get("PATH", ""), **(variables or {})}
@@ -59,6 +59,7 @@ class Sshd:
             self._put_python_first(python)
         if not self.identity.is_file():
             make_key(self.identity)
+            self.authorized_keys.parent.mkdir(mode=0o700)
             self.authorized_keys.write_bytes(self.identity.with_suffix(".pub").read_bytes())
             self.new_host_key()
         self.start()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from edgewright import __version__
-from edgewright.cli import begin, export, field, story, vendor
+from edgewright.cli import begin, enroll, export, field, story, vendor
 from edgewright.cli.boundary import Carried
 
 app = typer.Typer(
@@ -52,6 +52,6 @@ def _carrying(verb: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-for group in (begin, story, field, vendor, export):
+for group in (begin, enroll, story, field, vendor, export):
     for verb in group.VERBS:
         app.command(name=verb.__name__.rstrip("_").replace("_", "-"), no_args_is_help=False)(_carrying(verb))

@@ -46,6 +46,10 @@ def pin(host: str, port: int, key: str) -> Path:
     return place
 
 
+class RefusedLogin(DeviceError):
+    """The device accepts none of the keys that were offered."""
+
+
 def unknown(address: str, fingerprint: str) -> DeviceError:
     shown = f" ({fingerprint})" if fingerprint else ""
     return DeviceError(
@@ -63,8 +67,8 @@ def changed(address: str, fingerprint: str) -> DeviceError:
     )
 
 
-def refused(address: str) -> DeviceError:
-    return DeviceError(
+def refused(address: str) -> RefusedLogin:
+    return RefusedLogin(
         f"{address} refused the login: it accepts none of the keys offered.",
         f"Install a key there with `edgewright enroll {address}`, or name one: ?identity=/path/of/key.",
     )

@@ -71,7 +71,9 @@ class Sftp:
             async with asyncio.timeout(TIMEOUT_S):
                 await channel.write(struct.pack(">IBI", 5, INIT, 3))
                 packets = _packets(channel)
-                kind, body = await anext(packets, (0, b""))
+                kind, body = await anext(packets)
+        except StopAsyncIteration:
+            raise Lost("it has no SFTP server") from None
         except TimeoutError:
             raise Lost("its SFTP server says nothing") from None
         if kind != VERSION:
@@ -133,14 +135,14 @@ class Sftp:
         await self._do(REMOVE, _string(path))
 
     async def list_folder(self, path: bytes, most: int) -> list[tuple[bytes, Attributes]]:
-        """Names (without `.` and `..`) with what they are, links not followed. SftpError over `most` of them."""
+        """Names (without `.` and `..`) with what they are, links not followed. OSError over `most` of them."""
         handle = await self._ask(OPENDIR, _string(path), HANDLE, _first)
         found: list[tuple[bytes, Attributes]] = []
         try:
             while True:
                 found += await self._ask(READDIR, _string(handle), NAME, _names)
                 if len(found) > most:
-                    raise SftpError(FAILURE, f"it holds more than {most} names")
+                    raise OSError(f"it holds more than {most} names")
         except SftpError as error:
             if error.code != EOF:
                 raise

@@ -58,9 +58,10 @@ class Master:
     async def connect(self) -> None:
         null = asyncio.subprocess.DEVNULL
         argv = [*self._base, "-o", "ControlMaster=yes", "-N", *config.words(self._address)]
-        self._process = await asyncio.create_subprocess_exec(
-            *argv, stdin=null, stdout=null, stderr=null, start_new_session=True
-        )
+        with self._log.open("ab") as log:  # where the ssh of a jump host speaks
+            self._process = await asyncio.create_subprocess_exec(
+                *argv, stdin=null, stdout=null, stderr=log, start_new_session=True
+            )
         try:
             async with asyncio.timeout(CONNECT_S):
                 while not self._socket.exists():
@@ -110,7 +111,7 @@ class Master:
             said = self._log.read_text(errors="replace")
         except OSError:
             said = ""
-        address = str(self._address)
+        address = _whose(said, self._address)
         fingerprint = (re.findall(r"SHA256:[A-Za-z0-9+/]{43}", said) or [""])[0]
         last = (said.strip().splitlines() or ["ssh gave no reason"])[-1][:300]
         if "IDENTIFICATION HAS CHANGED" in said:
@@ -124,6 +125,17 @@ class Master:
         if _TRANSIENT.search(said):
             return Lost(last)
         return DeviceError(f"{address} cannot be reached: {last}.", "Check the address, and that it is on.")
+
+
+def _whose(said: str, address: Address) -> str:
+    """The address of the host that failed: of a jump host, where the way to the device broke off after its words."""
+    hop = re.search(
+        r"host key is known for (\S+) and|Host key for (\S+) has changed|^(\S+): Permission denied", said, re.M
+    )
+    if hop is None or "kex_exchange_identification" not in said:
+        return str(address)
+    name = next(part for part in hop.groups() if part)
+    return f"{address.scheme}://{re.sub(r'[][]', '', name)}"
 
 
 class ProcessChannel:

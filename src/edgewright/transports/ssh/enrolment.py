@@ -4,6 +4,8 @@ there under a password that is used once and kept nowhere."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,10 @@ else:
         os.fsync(out.fileno())
     print("added")
 """
+
+
+Ask = Callable[[], str | None]
+"""Asks the user for the password; None where nobody can be asked."""
 
 
 @dataclass(frozen=True)
@@ -104,21 +110,48 @@ class Enrolment:
             raise InputError(f"{place} is no key that can be used: {error}.", "Name a private key.") from None
         return place, line
 
-    async def open(self, password: str | None, identity: Path | None) -> Link:
-        """A link, by a key where one is accepted; else by the password, for this once."""
-        extra: dict[str, Any] = {}
-        if password is not None:
-            extra = {"password": password, "password_auth": True, "kbdint_auth": True}
+    async def open(self, ask: Ask | None, identity: Path, root: str = "") -> tuple[Link, bool]:
+        """A link that the key alone opens, and whether it had to be installed first: over a login by another key of
+        the user's, else by the password that `ask` gives. DeviceError where neither is accepted."""
+        with contextlib.suppress(known_hosts.RefusedLogin):
+            return await self._open({"agent_path": None}, identity, root), False
+        _, public = self.prepare_key(identity)
+        link = await self._any_way(ask)
+        try:
+            await self._install(link, public)
+        finally:
+            await link.close()
+        return await self._open({"agent_path": None}, identity, root), True
+
+    async def _any_way(self, ask: Ask | None) -> Link:
+        try:
+            return await self._open({}, None, "")
+        except known_hosts.RefusedLogin:
+            password = ask() if ask is not None else None
+        if password is None:
+            raise DeviceError(
+                f"{self._address} lets none of your keys in.",
+                "Enrol it from a terminal, where its password can be asked for once, or name a key: ?identity=/path.",
+            )
+        try:
+            extra = {"password": password, "password_auth": True, "kbdint_auth": True, "client_keys": None}
+            return await self._open(extra, None, "")
+        except known_hosts.RefusedLogin:
+            raise DeviceError(
+                f"{self._address} refused the password.",
+                "Check the user and the password, or install a key there by other means.",
+            ) from None
+
+    async def _open(self, extra: dict[str, Any], identity: Path | None, root: str) -> Link:
         options = {**self._address.options, **({"identity": str(identity)} if identity else {})}
         place = Address(self._address.scheme, self._address.host, self._address.user, self._address.port, options)
-        return await open_link(place, Dialler(place, **extra), "")
+        return await open_link(place, Dialler(place, **extra), root)
 
-    async def install(self, link: Link, public: str) -> bool:
-        """Adds the line to authorized_keys of the device. False where it was there."""
+    async def _install(self, link: Link, public: str) -> None:
+        """Adds the line to authorized_keys of the device, unless it is there."""
         done = await link.run([link.python, "-c", INSTALL], stdin=public + "\n")
         if done.stdout.strip() not in ("there", "added"):
             raise DeviceError(
                 f"The key could not be installed on {self._address}: {done.stderr.strip()[-300:]}.",
                 "Look at the rights of ~/.ssh there.",
             )
-        return done.stdout.strip() == "added"
