@@ -153,7 +153,17 @@ def _toolchain(facts: Facts, given: Mapping[str, Any]) -> dict[str, Any]:
         "simulated": facts.simulated,
         "aipp": given.get("aipp", "rgb"),
     }
-    return {**chain, **_chosen(given, "fusion", "op_precision_mode", "small_channel")}
+    if "fusion" in given:
+        chain["fusion"] = _switches(given["fusion"])
+    return {**chain, **_chosen(given, "op_precision_mode", "small_channel")}
+
+
+def _switches(fusion: Any) -> Any:
+    """`off` and `on` as words again: YAML reads them as truth values."""
+    words = {True: "on", False: "off"}
+    if isinstance(fusion, Mapping):
+        return {str(name): words[state] if isinstance(state, bool) else state for name, state in fusion.items()}
+    return words[fusion] if isinstance(fusion, bool) else fusion
 
 
 def _chosen(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
