@@ -129,6 +129,7 @@ def test_the_script_times_compares_and_profiles_in_order(
     assert profiling[2][2]["activities"] == "['CPU', 'NPU']" and profiling[2][2]["record_shapes"] == "True"
     before = names[: names.index("_ExperimentalConfig")]
     assert before[0] == "set_device" and before.index("module.to") < before.index("synchronize")
+    assert before.index("move_to_device_pass") < before.index("module.to")
     assert before.count("synchronize") == 1 + 2 * 5 + 2 * 2 * 5, "once after the first call, then before and after each"
 
 
@@ -257,3 +258,15 @@ def test_the_om_s_program_says_what_is_wrong(exported: Path, toolkit: Toolkit, t
     assert done.returncode == 3 and "aclmdlLoadFromFile failed" in done.stderr
     done = toolkit.run(sys.executable, exported / "profile_om.py", "bad.om", cwd=tmp_path, LD_LIBRARY_PATH="")
     assert done.returncode == 4 and "set_env.sh" in done.stderr
+
+
+def test_a_failure_of_torch_is_shown_whole_and_is_no_result(
+    exported: Path, recorder: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    path = recorder[0] / "torch_npu" / "__init__.py"
+    path.write_text(
+        path.read_text() + "\ndef _broken():\n    raise RuntimeError('507899')\nnpu.synchronize = _broken\n"
+    )
+    done = run(exported, "--out", str(tmp_path / "results.json"), env=recorder[1])
+    assert done.returncode == 3 and "507899" in done.stderr and "npu-smi" in done.stderr
+    assert not (tmp_path / "results.json").exists()

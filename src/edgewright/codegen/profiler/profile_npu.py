@@ -6,7 +6,7 @@
 
 Needs torch and the torch_npu made for it, and CANN's variables (`source set_env.sh`). Python >= 3.8. Writes
 results.json (latency, accuracy, versions) and the profiler's folder, prof/*_ascend_pt.
-Exit status: 0 done, 1 the outputs differ, 3 no NPU, 4 a tool is missing or failed, 2 wrong arguments or files.
+Exit status: 0 done, 1 the outputs differ, 2 wrong arguments or files, 3 no NPU or it failed, 4 a tool is missing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import platform
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
@@ -37,6 +38,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except Failure as failure:
         print("profile_npu: %s" % failure, file=sys.stderr)
         return failure.status
+    except Exception as error:  # torch and the driver fail in ways of their own: all of it is shown, as no result
+        traceback.print_exc()
+        print("profile_npu: it failed with %s, as shown above." % type(error).__name__, file=sys.stderr)
+        print("Look at the NPU (npu-smi info) and at the plog folder in ~/ascend/log.", file=sys.stderr)
+        return 3
     Path(options.out).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(_summary(results, options.out))
     return 0 if results["agrees"] else 1
@@ -47,10 +53,10 @@ def run(options: argparse.Namespace) -> Dict[str, Any]:
     torch, torch_npu = _libraries(options.device)
     settings = _settings(options)
     inputs = _inputs(torch, settings, options)
-    module = _model(torch, settings, options)
+    model = _model(torch, settings, options)
     with torch.no_grad():
-        expected = _leaves(torch, module(*inputs))
-        placed, precision = _on_device(torch, module, options)
+        expected = _leaves(torch, _callable(model)(*inputs))
+        placed, precision = _on_device(torch, model, options)
         on_device = [_cast(torch, tensor.to(options.device), precision) for tensor in inputs]
         computed = _leaves(torch, placed(*on_device))
         torch_npu.npu.synchronize()
@@ -120,7 +126,7 @@ def _model(torch: Any, settings: Dict[str, Any], options: argparse.Namespace) ->
         path = HERE / name
         try:
             if path.suffix == ".pt2":
-                return torch.export.load(str(path)).module()
+                return torch.export.load(str(path))
             return torch.jit.load(str(path), map_location="cpu").eval()
         except Exception as error:  # noqa: BLE001 (each version of torch fails in its own way)
             tried.append("%s: %s" % (name, str(error).strip().splitlines()[0][:200] if str(error) else type(error)))
@@ -151,10 +157,23 @@ def _inputs(torch: Any, settings: Dict[str, Any], options: argparse.Namespace) -
     return made
 
 
-def _on_device(torch: Any, module: Any, options: argparse.Namespace) -> Any:
-    """The module on the NPU, and the type that floating inputs are cast to (None: as they are)."""
+def _callable(model: Any) -> Any:
+    """An exported program holds its module; TorchScript is one."""
+    return model.module() if hasattr(model, "graph_signature") else model
+
+
+def _on_device(torch: Any, model: Any, options: argparse.Namespace) -> Any:
+    """The module on the NPU, and the type that floating inputs are cast to (None: as they are). An exported program may
+    make tensors of its own on the device it was exported on: its pass moves those too, where this torch has it."""
     precision = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}[options.precision]
-    moved = module.to(options.device)
+    if hasattr(model, "graph_signature"):
+        try:
+            from torch.export.passes import move_to_device_pass
+
+            model = move_to_device_pass(model, options.device)
+        except ImportError:
+            pass
+    moved = _callable(model).to(options.device)
     return (moved if precision is None else moved.to(precision)), precision
 
 

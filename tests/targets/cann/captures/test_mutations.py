@@ -39,7 +39,7 @@ TRACES = ("msprof_timeline_20260511093035.json", "pt_standalone_trace_view.json"
 JUNK = b'\x00\x01\x07\x1b\x80\xc3\xff\xfeqXe";{}[]\\'
 """Bytes that damage leaves; no digits, signs or points, which could make one number another."""
 SLOW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 
 
