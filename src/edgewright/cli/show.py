@@ -235,7 +235,11 @@ def devices(found: Sequence[DeviceStatus]) -> None:
         out.print(Text(f"{device.target} · {device.device}", "bold"), Text(word, style))
         if release:
             digest = str(release.get("digest", ""))[:12]
-            out.print(Text(f"  release {release.get('number', '?')}, {digest}"))
+            signed = release.get("signed") or {}
+            whose = f", number {signed.get('number')} signed by {signed.get('by')}" if signed else ""
+            out.print(Text(f"  release {release.get('number', '?')}, {digest}{_printable(whose)}"))
+        if device.trust.get("unsigned_allowed"):
+            out.print(Text("  takes unsigned releases: nobody is enrolled as a signer"))
         if device.url:
             out.print(Text(f"  {device.url}"))
         if device.reason:

@@ -190,6 +190,16 @@ class ProfileConfig(_Section):
     )
 
 
+class SignConfig(_Section):
+    """Who vouches for the releases. Without a key they are unsigned, and a device that knows signers refuses them."""
+
+    key: str | None = Field(None, description="A private Ed25519 key in OpenSSH format (`ssh-keygen -t ed25519`).")
+    number: int | None = Field(
+        None, ge=1, lt=1 << 53, description="Devices take only greater ones than they had; none = seconds since 1970."
+    )
+    days: int | None = Field(None, ge=1, le=36500, description="Days after which no device lets the release in.")
+
+
 class Config(_Section):
     """edgewright.yaml"""
 
@@ -200,6 +210,7 @@ class Config(_Section):
     targets: list[TargetConfig] = Field(default_factory=lambda: [TargetConfig()])
     serve: ServeConfig = ServeConfig()
     watch: WatchConfig = WatchConfig()
+    sign: SignConfig = SignConfig()
     profile: Annotated[ProfileConfig, _alone("device")] = ProfileConfig()
 
     @model_validator(mode="after")

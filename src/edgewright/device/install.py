@@ -4,7 +4,9 @@
 
     status   {"runtimes": [distribution]}                 what is here, what serves, what the device is
     missing  {"sizes": {digest: bytes}}                   which blobs must be sent (into incoming/)
-    install  {"manifest": digest, "serve": {…}}           received → … → committed, or rolled back with the reason
+    admit    {"manifest": digest, "release": {…}}         whether the signature would let it in; changes nothing
+    install  {"manifest", "serve": {…}, "release": {…}}   received → … → committed, or rolled back with the reason
+    trust    {"signers": text, "forget": false}           whose signatures count from now on
     stop     {}                                           ends the service; the release stays
     readings {"since": seq}                               what the agent's /readings says
 
@@ -22,7 +24,7 @@ import platform
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
-from edgewright.device import board, durable
+from edgewright.device import board, durable, trust
 from edgewright.device.journal import Journal
 from edgewright.device.release import Layout, Rejected, ReleaseError
 from edgewright.device.serving import Serving
@@ -48,6 +50,7 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         "libc": " ".join(platform.libc_ver()),
         "memory": board.memory_total(),
         "disk_free": board.disk_free(layout.root),
+        "trust": trust.describe(layout),
         "runtimes": {name: _version(name) for name in request.get("runtimes") or []},
     }
 
@@ -71,9 +74,21 @@ def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 def install(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     from edgewright.device.installation import Installation, recover  # `status`, asked often, does without
 
+    digest = str(request["manifest"])
     with _alone(layout):
         recover(layout)
-        return Installation(layout, str(request["manifest"]), dict(request.get("serve") or {})).run()
+        admitted = trust.admit(layout, digest, request.get("release"))
+        trust.raise_time(layout, admitted)
+        return Installation(layout, digest, dict(request.get("serve") or {}), admitted).run()
+
+
+def admit(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    return {"admitted": trust.admit(layout, str(request["manifest"]), request.get("release"))}
+
+
+def enrol(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    with _alone(layout):
+        return trust.enrol(layout, str(request.get("signers")), bool(request.get("forget")))
 
 
 def stop(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -90,7 +105,9 @@ def readings(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 OPS: Dict[str, Callable[[Layout, Mapping[str, Any]], Dict[str, Any]]] = {
     "status": status,
     "missing": missing,
+    "admit": admit,
     "install": install,
+    "trust": enrol,
     "stop": stop,
     "readings": readings,
 }

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Dict, Mapping, Optional, Set
 
-from edgewright.device import durable
+from edgewright.device import durable, trust
 from edgewright.device.child import environment
 from edgewright.device.journal import Journal
 from edgewright.device.release import OWN_FILE, Layout, Manifest, Rejected, ReleaseError, parse_manifest
@@ -27,10 +27,14 @@ RESERVE_BYTES = 1 << 16
 
 
 class Installation(object):
-    """`digest` is that of the manifest; `serve` holds source, host, port and save as asked."""
+    """`digest` is that of the manifest; `serve` holds source, host, port and save as asked; `admitted` is what was
+    verified of its signature (trust.admit)."""
 
-    def __init__(self, layout: Layout, digest: str, serve: Mapping[str, Any]) -> None:
+    def __init__(
+        self, layout: Layout, digest: str, serve: Mapping[str, Any], admitted: Optional[Mapping[str, Any]] = None
+    ) -> None:
         self._layout, self._digest, self._serve = layout, digest, dict(serve)
+        self._admitted = admitted
         self._journal, self._serving = Journal(layout.journal), Serving(layout)
         self._old = layout.linked(layout.current)
         self._was_running = self._serving.running()
@@ -107,6 +111,8 @@ class Installation(object):
             except OSError:  # a file system without hard links, or too many of one file
                 shutil.copyfile(self._layout.blob(layer.digest), path)
         own = {"number": self._number, "digest": self._digest, "serve": self._serve, "installed": time.time()}
+        if self._admitted:
+            own["signed"] = dict(self._admitted)
         durable.write_json(os.path.join(making, OWN_FILE), own)
         for folder, _, _ in os.walk(making):
             durable.sync_folder(folder)
@@ -151,6 +157,7 @@ class Installation(object):
         self._journal.record("healthy", release=self._name)
         if self._old:
             layout.point(layout.previous, self._old)
+        trust.raise_number(layout, self._admitted)
         self._journal.record("committed", release=self._name, number=self._number)
 
     def _probe(self) -> None:
@@ -236,6 +243,7 @@ def recover(layout: Layout) -> str:
     if layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
         if old:
             layout.point(layout.previous, old)
+        trust.raise_number(layout, (layout.describe(str(new)) or {}).get("signed"))
         Journal(layout.journal).record("committed", release=new, number=begun.get("number"), recovered=True)
         collect(layout)
         return "the new release was serving and is kept"

@@ -16,6 +16,7 @@ from edgewright.core.errors import ConfigError, DeviceError, RejectedRelease
 from edgewright.core.record import Record
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.signing import signed_beside
 
 RESERVE_BYTES = 32 << 20
 """Disk that stays free beside what is sent: logs, readings, the journal."""
@@ -57,15 +58,15 @@ async def deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link:
         current, health = status["current"], status["health"]
         return _release(target, link, {**current, **status, "number": current["number"], "pid": health["pid"]}, True)
     refuse_unfit(bundle, await _status(link, bundle))
+    release = await _admitted(bundle, link, status)
     answer = await operate(link, "missing", {"sizes": bundle.sizes})
     wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
     sent = sum(bundle.sizes[digest] for digest in wanted)
     _refuse_full(sent, status)
     for digest in wanted:
         await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
-    return _release(
-        target, link, await operate(link, "install", {"manifest": bundle.digest, "serve": settings}), sent=sent
-    )
+    request = {"manifest": bundle.digest, "serve": settings, **({"release": release} if release else {})}
+    return _release(target, link, await operate(link, "install", request), sent=sent)
 
 
 async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:
@@ -75,7 +76,9 @@ async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, 
     if _is_live(bundle, settings, status):
         return DeployPlan(target.name, (f"Nothing: release {bundle.digest[:12]} serves already.",))
     refuse_unfit(bundle, status)
+    release = await _admitted(bundle, link, status)
     steps = [
+        _vouched(release, status),
         f"Send what {link.address} lacks of {len(bundle.files)} files ({bundle.size / 1e6:.1f} MB) to {link.root}.",
         "Check every digest on the device and lay the release out beside the live one.",
         "Replay the golden samples there, and the latency and memory limits if the goal has them.",
@@ -91,6 +94,24 @@ async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, 
         steps.append(f"Give it the variables of its runtime: {', '.join(sorted(settings['environment']))}.")
     steps.append("Go back to the release before, and say why, if /healthz does not answer with the new one.")
     return DeployPlan(target.name, tuple(steps))
+
+
+async def _admitted(bundle: Bundle, link: Link, status: Mapping[str, Any]) -> dict[str, str] | None:
+    """The signature to send with the release, None where it has none. RejectedRelease where the device, asked before a
+    byte is sent, would not let it in."""
+    signed = signed_beside(bundle)
+    release = signed.request() if signed else None
+    if not status["trust"].get("unsigned_allowed"):
+        await operate(link, "admit", {"manifest": bundle.digest, "release": release})
+    return release
+
+
+def _vouched(release: Mapping[str, str] | None, status: Mapping[str, Any]) -> str:
+    known = [str(signer["identity"]) for signer in status["trust"].get("signers") or ()]
+    if known:
+        return f"Check the release's signature there; the device knows {', '.join(known)}."
+    how = "signed" if release else "not signed"
+    return f"The release is {how}, and the device knows no signers: it takes any (see `edgewright bundle trust`)."
 
 
 def refuse_unfit(bundle: Bundle, status: Mapping[str, Any]) -> None:
@@ -131,6 +152,7 @@ async def _status(link: Link, bundle: Bundle | None = None) -> dict[str, Any]:
     """The device as its installer sees it; with a bundle, also the runtimes that it needs (slower to find)."""
     status = await operate(link, "status", {"runtimes": sorted(bundle.needs.runtimes) if bundle else []})
     expected = {"machine": str, "python": str, "memory": int, "disk_free": int, "runtimes": dict, "running": bool}
+    expected |= {"trust": dict}
     if any(not isinstance(status.get(key), kind) for key, kind in expected.items()):
         raise DeviceError(f"The device {link.address} gives a status that makes no sense.", "Look at its installer.")
     return status

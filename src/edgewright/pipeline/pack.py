@@ -14,6 +14,8 @@ from edgewright.core.verdict import Decision
 from edgewright.device.durable import write_text
 from edgewright.pipeline.bundle import PRECISIONS, Bundle, Needs, write_bundle
 from edgewright.pipeline.golden import Golden
+from edgewright.pipeline.provenance import provenance
+from edgewright.pipeline.signing import PROVENANCE, beside
 
 BASE_MEMORY = 96 << 20
 """A Python with numpy, OpenCV and the agent, before any model."""
@@ -27,9 +29,11 @@ def pack(
     *,
     goal: GoalConfig | None = None,
     evidence: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> Bundle:
     """A bundle in the folder `out`; the same inputs give the same digest. What was measured (`evidence`,
-    and the decision's sentences, which quote it) lies beside it in `<out>.attestation.json`.
+    and the decision's sentences, which quote it) lies beside it in `<out>.attestation.json`, and how it came about
+    (`inputs` maps what went in to its sha256) in `<out>.provenance.json`.
 
     The device measures again: `goal.latency_p95_ms` and `goal.memory_mb` become the gate of the release.
     """
@@ -42,6 +46,8 @@ def pack(
     files["gate.json"] = canonical(_gate(goal))
     bundle = write_bundle(files, _config(artifact), artifact.service.name, out)
     attest(bundle, {"decision": decision, "evidence": evidence or {}})
+    told = provenance(bundle, artifact, decision, golden, goal=goal, inputs=inputs)
+    write_text(str(beside(bundle.path, PROVENANCE)), json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     return bundle
 
 

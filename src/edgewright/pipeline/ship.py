@@ -18,27 +18,33 @@ from edgewright.pipeline.native_program import with_program
 from edgewright.pipeline.pack import pack
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
+from edgewright.pipeline.provenance import inputs_of
+from edgewright.pipeline.signing import vouch
 from edgewright.store.cache import code_version
 
 
 async def seal(
     project: Project, artifact: Artifact, decision: Decision, datasets: Data, link: Link, progress: Progress
 ) -> Bundle:
-    """The bundle of an artefact, with golden samples out of the validation set. Made once."""
+    """The bundle of an artefact, with golden samples out of the validation set, made once; signed, if `sign:` names
+    a key."""
     progress.stage("pack", artifact.recipe.name)
     golden = await record_golden(project.store, artifact, datasets.validation, link)
     if project.config.serve.engine == "cpp":
         artifact = await with_program(project, artifact, link, progress)
-    code = code_version("pipeline/pack", "pipeline/bundle", "device")
+    code = code_version("pipeline/pack", "pipeline/bundle", "pipeline/provenance", "device")
     key = digest_of(
         code, artifact.files, golden.folder.name, decision.target, decision.verdict, project.config.goal.model_dump()
     )
     kept = project.store.get("bundle", key, Bundle)
-    if kept is not None and kept.path.is_dir():
-        return kept
-    out = project.store.folder("bundle", key)
-    bundle = pack(artifact, decision, golden, out, goal=project.config.goal)
-    return project.store.put("bundle", key, bundle)
+    if kept is None or not kept.path.is_dir():
+        out = project.store.folder("bundle", key)
+        roles = {"calibration": datasets.calibration, "validation": datasets.validation}
+        inputs = inputs_of(project.model_spec(), {role: data.digest for role, data in roles.items() if data})
+        bundle = pack(artifact, decision, golden, out, goal=project.config.goal, inputs=inputs)
+        kept = project.store.put("bundle", key, bundle)
+    vouch(kept, project.config.sign, project.base)
+    return kept
 
 
 async def ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link, progress: Progress) -> Release:

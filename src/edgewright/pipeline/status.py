@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ MOST_LOG_BYTES = 4 << 20
 @dataclass(frozen=True)
 class DeviceStatus(Record):
     """One device. `current` and `previous` describe releases (name, number, digest); `health` is what the
-    service's /healthz says now, None where nobody answers; `reason` is why the last change failed, if it did."""
+    service's /healthz says now, None where nobody answers; `reason` is why the last change failed, if it did; `trust`
+    says whose signatures count there: signers, floor, and `unsigned_allowed` where nobody was enrolled."""
 
     target: str
     device: str
@@ -38,6 +39,7 @@ class DeviceStatus(Record):
     health: Mapping[str, Any] | None
     phase: str
     reason: str
+    trust: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def _read(target: str, link: Link, answer: Mapping[str, Any]) -> DeviceStatus:
         health=answer.get("health") or None,
         phase=str(answer.get("phase") or ""),
         reason=str(answer.get("reason") or ""),
+        trust=answer.get("trust") or {},
     )
 
 
