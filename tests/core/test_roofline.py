@@ -114,3 +114,15 @@ def test_no_shape_breaks_it_and_twice_is_once(kind: str, inputs: tuple, outputs:
     assert annotate(once, FACTS).to_json() == once.to_json()
     (operator,) = once.operators
     assert operator.flops >= 0 and operator.bytes >= 0 and not operator.efficiency < 0
+
+
+def test_what_the_device_s_counters_told_stands_where_no_peak_is_known() -> None:
+    told = Operator("conv", "Conv2D", 10.0, dtype="fp16", bound="memory")
+    (seen,) = annotate(Profile("msprof", "npu", "fp16", 10.0, (told,)), Facts("npu", "cann")).operators
+    assert seen.bound == "memory" and math.isnan(seen.efficiency) and seen.share == 1
+
+
+def test_a_matrix_product_whose_operands_disagree_has_no_known_operations() -> None:
+    assert flops(Operator("mm", "MatMulV2", 1.0, inputs=((8, 4), (4, 2)), outputs=((8, 2),))) == 2 * 8 * 4 * 2
+    assert flops(Operator("mm", "MatMulV2", 1.0, inputs=((4, 8), (2, 4)), outputs=((8, 2),))) == 2 * 8 * 4 * 2
+    assert flops(Operator("mm", "MatMulV2", 1.0, inputs=((8, 4), (5, 2)), outputs=((8, 2),))) == 0

@@ -89,7 +89,7 @@ async def remote_profile(link: Link, project: Project, out: Path, progress: Prog
 
 def _check(done: Completed, address: str) -> None:
     """The script's exit statuses: 0 done, 1 outputs differ, 3 no accelerator, 4 a tool is missing."""
-    if done.returncode in (0, 1):
+    if done.returncode == 0 or (done.returncode == 1 and "Traceback" not in done.stderr):
         return
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()] or ["it said nothing"]
     said = [line.strip()[:300] for line in lines[-2:]]
