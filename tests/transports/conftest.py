@@ -19,6 +19,12 @@ def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def usual() -> str:
+    """Where both members run the very same code, one is enough."""
+    return "ssh"
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No pin and no key of the person who runs the tests."""

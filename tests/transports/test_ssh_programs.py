@@ -87,9 +87,9 @@ def test_a_time_out_ends_the_grandchildren_too(device: Sshd, scheme: str, tmp_pa
     asyncio.run(story())
 
 
-def test_a_cancelled_run_ends_its_program(device: Sshd, scheme: str, tmp_path: Path) -> None:
+def test_a_cancelled_run_ends_its_program(device: Sshd, usual: str, tmp_path: Path) -> None:
     async def story() -> None:
-        link = await _open(device, scheme)
+        link = await _open(device, usual)
         job = asyncio.create_task(link.run([link.python, "-c", FAMILY, str(tmp_path / "note")]))
         pids = await _noted(tmp_path / "note")
         job.cancel()
@@ -123,7 +123,7 @@ def test_a_lost_connection_ends_the_program_and_is_told(device: Sshd, scheme: st
 
 
 def test_a_host_that_goes_silent_is_not_waited_for(
-    device: Sshd, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: Sshd, usual: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "SILENCE_S", 1.5)
     monkeypatch.setattr(session, "PATIENCE_S", 0.2)
@@ -131,7 +131,7 @@ def test_a_host_that_goes_silent_is_not_waited_for(
     async def story() -> None:
         with Proxy(device.port) as proxy:
             device.trust(proxy.port)
-            link = await _open(device, scheme, proxy.port)
+            link = await _open(device, usual, proxy.port)
             await link.start([link.python, "-c", FAMILY, str(tmp_path / "note")])
             pids = await _noted(tmp_path / "note")
             proxy.black_hole = True
@@ -142,12 +142,12 @@ def test_a_host_that_goes_silent_is_not_waited_for(
     asyncio.run(story())
 
 
-def test_signs_of_life_keep_a_quiet_program_up(device: Sshd, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signs_of_life_keep_a_quiet_program_up(device: Sshd, usual: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "SILENCE_S", 1.0)
     monkeypatch.setattr(session, "BEAT_S", 0.2)
 
     async def story() -> None:
-        link = await _open(device, scheme)
+        link = await _open(device, usual)
         assert (await link.run(["sleep", "2"])).returncode == 0
         await link.close()
 
@@ -171,9 +171,9 @@ def test_stop_ends_a_program_that_ignores_politeness(
     assert asyncio.run(story()) == -signal.SIGKILL
 
 
-def test_writing_to_a_dead_program_says_its_last_words(device: Sshd, scheme: str) -> None:
+def test_writing_to_a_dead_program_says_its_last_words(device: Sshd, usual: str) -> None:
     async def story() -> None:
-        link = await _open(device, scheme)
+        link = await _open(device, usual)
         process = await link.start([link.python, "-c", "import sys; sys.exit('no such model')"])
         assert await process.read_line(20) == ""
         with pytest.raises(DeviceError, match="no such model"):
@@ -185,11 +185,11 @@ def test_writing_to_a_dead_program_says_its_last_words(device: Sshd, scheme: str
     asyncio.run(story())
 
 
-def test_endless_output_is_cut(device: Sshd, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_output_is_cut(device: Sshd, usual: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "OUTPUT_LIMIT", 1 << 20)
 
     async def story() -> None:
-        link = await _open(device, scheme)
+        link = await _open(device, usual)
         for stream in ("stdout", "stderr"):
             with pytest.raises(DeviceError, match="wrote more than 1 MiB"):
                 code = f"import sys\nwhile True: print('x' * 100000, file=sys.{stream})"
@@ -203,7 +203,7 @@ def test_endless_output_is_cut(device: Sshd, scheme: str, monkeypatch: pytest.Mo
     asyncio.run(story())
 
 
-def test_a_daemon_that_a_program_leaves_lives_on(device: Sshd, scheme: str, tmp_path: Path) -> None:
+def test_a_daemon_that_a_program_leaves_lives_on(device: Sshd, usual: str, tmp_path: Path) -> None:
     """As the supervisor of a service does: a session of its own, and no pipe of ours."""
     note = tmp_path / "pid"
     code = (
@@ -213,7 +213,7 @@ def test_a_daemon_that_a_program_leaves_lives_on(device: Sshd, scheme: str, tmp_
     )
 
     async def story() -> None:
-        link = await _open(device, scheme)
+        link = await _open(device, usual)
         assert (await link.run([link.python, "-c", code, str(note)])).returncode == 0
         await link.close()
 
@@ -279,12 +279,12 @@ def test_talkative_login_scripts_are_not_taken_for_answers(tmp_path: Path, schem
         device.stop()
 
 
-def test_a_device_without_a_python_is_told(tmp_path: Path, scheme: str) -> None:
+def test_a_device_without_a_python_is_told(tmp_path: Path, usual: str) -> None:
     device = Sshd(tmp_path / "bare")
 
     async def story() -> None:
         with pytest.raises(DeviceError, match=r"no Python 3\.8"):
-            await _open(device, scheme, python="/nonexistent/python3")
+            await _open(device, usual, python="/nonexistent/python3")
 
     try:
         asyncio.run(story())

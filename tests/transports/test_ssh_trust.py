@@ -115,7 +115,7 @@ def test_a_configuration_that_trusts_everybody_is_not_obeyed(own: Sshd, scheme: 
 
 def test_a_broken_configuration_is_named(own: Sshd, scheme: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("Host *\n  Port nothing\n")
-    with pytest.raises(ConfigError, match="configuration|ssh_config"):
+    with pytest.raises(ConfigError, match=r"configuration|ssh_config"):
         hello(f"{scheme}://127.0.0.1?config={tmp_path / 'config'}", tmp_path / "root")
 
 
@@ -139,7 +139,7 @@ def test_certificates_on_both_sides(tmp_path: Path, scheme: str) -> None:
         make_key(tmp_path / name)
     device = Sshd(
         tmp_path / "device",
-        options=f"TrustedUserCAKeys {tmp_path / 'authority.pub'}\nHostCertificate {tmp_path / 'device/host_key-cert.pub'}",
+        options=f"TrustedUserCAKeys {tmp_path}/authority.pub\nHostCertificate {tmp_path}/device/host_key-cert.pub",
     )
     try:
         device.stop()
