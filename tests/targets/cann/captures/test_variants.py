@@ -185,3 +185,25 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     (inside / "op_summary_1.csv").symlink_to(outside)
     (inside / "loop").symlink_to(inside)
     assert read(inside) is None
+
+
+def test_copies_that_loaded_the_model_are_no_part_of_an_inference(tmp_path: Path) -> None:
+    """Two steps of an .om; the weights were copied a second before the first."""
+    write(
+        tmp_path / "op_summary_1.csv", "Model ID,Op Name,OP Type,Task Duration(us)", "1,a,Conv2D,6.0", "1,a,Conv2D,8.0"
+    )
+    write(
+        tmp_path / "task_time_1.csv", "kernel_name,kernel_type,task_time(us),task_start(us)",
+        f"N/A,MEMCPY_ASYNC,500.0,{T0}.0", f"a,AI_CORE,6.0,{T0 + 1_000_000}.0",
+        f"N/A,MEMCPY_ASYNC,2.0,{T0 + 1_000_006}.0", f"a,AI_CORE,8.0,{T0 + 1_000_010}.0",
+    )  # fmt: skip
+    profile = only(tmp_path)
+    assert profile.iterations == 2 and profile.total_us == 9.0
+    assert profile.phases == {"compute": 7.0, "transfer": 1.0, "idle": 1.0}
+
+
+def test_kernels_outside_of_any_step_are_told(tmp_path: Path) -> None:
+    header = "Step Id,Name,Type,Duration(us)"
+    profile = only(write(tmp_path / "kernel_details.csv", header, ",a,Conv2D,1.0", "3,a,Conv2D,1.0", "4,a,Conv2D,1.0"))
+    assert profile.iterations == 2 and profile.operators[0].duration_us == 1.5
+    assert any("1 kernels outside" in note for note in profile.notes)

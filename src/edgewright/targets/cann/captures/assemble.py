@@ -38,7 +38,7 @@ def assemble(capture: Capture, device: str) -> Profile:
     if set(capture.files) == {"timeline"} and not _of_traces(told):
         raise damaged(capture.files["timeline"][0], "it holds no task of an Ascend device")
     iterations, why = _iterations(told)
-    ran, source = _tasks(told)
+    ran, source = _tasks(told, iterations)
     operators, of = _operators(told, iterations)
     phases, total, whole = _time(told, ran, operators, iterations)
     origin = _origin(told, ran)
@@ -126,14 +126,18 @@ def _of_task_time(told: _Told) -> tuple[Task, ...]:
     return tuple(task for one in told.tasks for task in one)
 
 
-def _tasks(told: _Told) -> tuple[tuple[Task, ...], str]:
-    """What ran on the device, from the file that says most; the runtime's own marks are left out."""
+def _tasks(told: _Told, iterations: int) -> tuple[tuple[Task, ...], str]:
+    """What ran on the device, from the file that says most; the runtime's own marks are left out. Where the capture is
+    known to hold several inferences, it begins with the first kernel: earlier copies loaded the model."""
     for found, source in (
         (_of_traces(told), "the trace"),
         (_of_task_time(told), "task_time"),
         (told.kernels.tasks if told.kernels else (), "the kernels' start times (copies are not among them)"),
     ):
         ran = tuple(sorted((t for t in found if t.phase), key=lambda t: t.start_ns))
+        first = next((t.start_ns for t in ran if t.phase == tasks.COMPUTE), 0)
+        if iterations > 1:
+            ran = tuple(t for t in ran if t.start_ns >= first)
         if ran:
             copies = _waiting_copies(told, ran)
             said = f"The timeline is from {source}."

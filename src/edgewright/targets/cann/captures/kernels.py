@@ -89,7 +89,7 @@ def devices(table: Table) -> tuple[str, ...]:
 def read(files: Sequence[Table], device: str) -> Kernels:
     """The rows of one device ("" for all) in the slices of one file. InputError without names, types or durations."""
     seen: dict[_Key, _Seen] = {}
-    steps: set[str] = set()
+    steps: Counter[str] = Counter()
     models: dict[str, Counter[str]] = {}
     tasks: list[Task] = []
     for table in files:
@@ -97,7 +97,7 @@ def read(files: Sequence[Table], device: str) -> Kernels:
         counters = {counter: [name for name in names if table.has(name)] for counter, names in RATIOS.items()}
         for row, key, spent in _rows(table, device):
             _add(seen.setdefault(key, _Seen()), table, row, spent, counters)
-            steps.add(_number_of(table, row, step))
+            steps[_number_of(table, row, step)] += 1
             models.setdefault(row.get(model, "") or NO_MODEL, Counter())[key.name] += 1
             begun = moment(table, row, start)
             if begun is not None:
@@ -106,7 +106,7 @@ def read(files: Sequence[Table], device: str) -> Kernels:
                 tasks.append(Task(key.name, key.core, begun, round(spent * 1000), row.get(stream, "")))
     if not seen:
         raise files[0].damaged("it has no row" + (f" of device {device}" if device else ""))
-    n, reason = _inferences(steps - {""}, models)
+    n, reason = _inferences(steps, models)
     counts: Counter[str] = Counter()
     for key, one in seen.items():
         counts[key.type] += one.calls
@@ -186,10 +186,12 @@ def _bound(counters: Mapping[str, float]) -> str:
     return MEMORY if told > 1 else COMPUTE
 
 
-def _inferences(steps: set[str], models: dict[str, Counter[str]]) -> tuple[int, str]:
+def _inferences(steps: Counter[str], models: dict[str, Counter[str]]) -> tuple[int, str]:
     """How many inferences the rows hold: by step numbers, or, for an .om, by how often each of its kernels ran."""
+    outside = steps.pop("", 0)
     if steps:
-        return len(steps), f"{len(steps)} step{'s' * (len(steps) > 1)}, by their numbers"
+        said = f"{len(steps)} step{'s' * (len(steps) > 1)}, by their numbers"
+        return len(steps), said + (f" ({outside} kernels outside of any step count too)" if outside else "")
     often = {times for model, names in models.items() if model != NO_MODEL for times in names.values()}
     if len(models) == 1 and len(often) == 1 and (n := often.pop()) > 1:
         return n, f"{n} inferences: every kernel of the model ran so often"
