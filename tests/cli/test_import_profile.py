@@ -35,3 +35,13 @@ def test_json_is_one_object(edgewright: Edgewright, shared_dir: Path) -> None:
 def test_what_cannot_be_imported_exits_with_2(edgewright: Edgewright, words: list[str], named: str) -> None:
     said = edgewright("profile", *words)
     assert said.code == 2 and named in said.err and "Traceback" not in said.err
+
+
+def test_export_code_profile_writes_the_scripts(edgewright: Edgewright, tiny_onnx: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text("model: tiny.onnx\n")
+    said = edgewright("export-code", "profile", "tiny.yaml", "-o", "scripts", "--json")
+    assert said.code == 0, said.err
+    told = said.json()
+    assert told["kind"] == "profile" and "profile_om.sh" in told["files"]
+    assert any("no PyTorch program" in note for note in told["notes"])
+    assert (tmp_path / "scripts" / "profile_npu.py").is_file()

@@ -6,6 +6,7 @@ with fewer threads than cores) the device has room: threads, streams or a larger
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from edgewright.core.facts import Facts
@@ -20,7 +21,8 @@ HEAVY = 0.2
 
 
 def look(profile: Profile, facts: Facts) -> Iterator[Finding]:
-    found = [o for o in of_kind(profile, "convolution", "matmul") if o.bound == COMPUTE and o.duration_us > 0]
+    heavy = [o for o in of_kind(profile, "convolution", "matmul") if o.bound == COMPUTE and o.duration_us > 0]
+    found = [o for o in heavy if not math.isnan(o.efficiency)]  # counters alone tell what binds, not how far it gets
     share = share_of(found)
     if share < HEAVY:
         return

@@ -23,3 +23,9 @@ def silent() -> tuple[Profile, Facts]:
         ),
     )
     return Profile("planted", "planted", "fp32", 10_000.0, operators), FACTS
+
+
+def silent_where_only_counters_told() -> tuple[Profile, Facts]:
+    """An imported capture: bound by arithmetic, but no peak to hold it against."""
+    operators = (Operator("mm", "MatMulV2", 9000, dtype="fp16", kernel="AI_CORE", bound="compute"),)
+    return Profile("msprof", "planted", "fp16", 10_000.0, operators), Facts("planted", "cann")
