@@ -2,7 +2,7 @@
 
     python -m edgewright.device.install <device folder> <op>     < one JSON object
 
-    status   {"runtimes": [distribution]}                 what is here, what serves, what the device is
+    status   {"runtimes": [distribution], "chip": false}  what is here, what serves, what the device is
     missing  {"sizes": {digest: bytes}}                   which blobs must be sent (into incoming/)
     admit    {"manifest": digest, "release": {…}}         whether the signature would let it in; changes nothing
     install  {"manifest", "serve": {…}, "release": {…}}   received → … → committed, or rolled back with the reason
@@ -52,6 +52,7 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         "disk_free": board.disk_free(layout.root),
         "trust": trust.describe(layout),
         "runtimes": {name: _version(name) for name in request.get("runtimes") or []},
+        "soc_version": _soc_version() if request.get("chip") else "",
     }
 
 
@@ -141,6 +142,21 @@ def _version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _soc_version() -> str:
+    """The Ascend chip by the name that models are compiled for; "" where none answers."""
+    from edgewright.device.acl import AclError
+    from edgewright.device.acl_device import Device
+
+    try:
+        device = Device.opened(0)
+        try:
+            return (device.library.value("aclrtGetSocName") or b"").decode("ascii", "replace")
+        finally:
+            device.close()
+    except AclError:
         return ""
 
 

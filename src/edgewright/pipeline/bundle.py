@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core.errors import InputError
-from edgewright.core.record import Record, canonical
+from edgewright.core.record import Record, canonical, digest_of
 from edgewright.device import release
 from edgewright.device.durable import sha256_of
 from edgewright.device.release import Manifest, ReleaseError, parse_manifest
@@ -31,12 +31,22 @@ PRECISIONS = {"int8": "int8", "mixed": "int8,float32", "fp16": "float16", "bf16"
 
 @dataclass(frozen=True)
 class Needs(Record):
-    """What a device must be before a byte is sent. `runtimes` maps a distribution to [from, below)."""
+    """What a device must be before a byte is sent; "" and 0 ask for nothing. `runtimes` maps a distribution to [from,
+    below). `soc_version` is the chip that the model was compiled for ("Ascend310B4"), `chip` its short name. `glibc` is
+    the oldest that will do. `labels` counts the classes, and `labels_digest` is the sha256 of their list as canonical
+    JSON: what is said here must be what service.json has."""
 
     machine: str = ""
     python: str = "3.8"
+    python_below: str = ""
     memory_bytes: int = 0
+    disk_bytes: int = 0
     runtimes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    chip: str = ""
+    soc_version: str = ""
+    glibc: str = ""
+    labels: int = 0
+    labels_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,14 +190,17 @@ def _described(path: Path, digest: str, manifest: Manifest) -> Bundle:
             raise ValueError(f"{name} is too large")
         return dict(json.loads((path / "blobs" / "sha256" / files[name]).read_bytes()))
 
-    service = card("service.json")
+    service, needs = card("service.json"), Needs.from_json(card("needs.json"))
+    labels = list(service["task"]["labels"])
+    if needs.labels_digest and (len(labels), digest_of(labels)) != (needs.labels, needs.labels_digest):
+        raise ValueError(f"it needs {needs.labels} labels, and its service has {len(labels)} or in another order")
     return Bundle(
         path=path,
         digest=digest,
         size=sum(sizes.values()),
         files=files,
         sizes=sizes,
-        needs=Needs.from_json(card("needs.json")),
+        needs=needs,
         name=str(service["name"]),
         family=str(service["family"]),
         precision=str(service["precision"]),

@@ -122,9 +122,26 @@ def refuse_unfit(bundle: Bundle, status: Mapping[str, Any]) -> None:
             f"The bundle was checked on {needs.machine}, and the device is {status['machine']}.",
             "Run again for this device.",
         )
+    if needs.soc_version and status.get("soc_version") != needs.soc_version:
+        has = f"has {status['soc_version']}" if status.get("soc_version") else "shows no such chip"
+        raise RejectedRelease(
+            f"The model was compiled for {needs.soc_version}, and the device {has}.",
+            "Run again for the device's own chip; `edgewright doctor` says what is wrong with a chip out of reach.",
+        )
     if _numbers(str(status["python"])) < _numbers(needs.python):
         raise RejectedRelease(
             f"The device has Python {status['python']}.", f"Python {needs.python} or newer is needed."
+        )
+    if needs.python_below and _numbers(str(status["python"])) >= _numbers(needs.python_below):
+        raise RejectedRelease(
+            f"The device has Python {status['python']}, and the bundle's packages are for {needs.python}.",
+            "Pack it again for this device.",
+        )
+    libc = re.match(r"glibc ([\d.]+)", str(status.get("libc") or ""))
+    if needs.glibc and (libc is None or _numbers(libc[1]) < _numbers(needs.glibc)):
+        raise RejectedRelease(
+            f"The bundle needs glibc {needs.glibc}, and the device has {status.get('libc') or 'none'}.",
+            "Use a device with a newer system, or pack older packages.",
         )
     if 0 < status["memory"] < needs.memory_bytes:
         raise RejectedRelease(
@@ -138,6 +155,10 @@ def refuse_unfit(bundle: Bundle, status: Mapping[str, Any]) -> None:
                 f"The bundle was checked with {name} {least}, and the device has {there or 'none'}.",
                 f"Install {name}>={least},<{below} there, or run again for what it has.",
             )
+    if needs.disk_bytes and not status.get(
+        "current"
+    ):  # else much of it may be there already; what is sent is counted before it is
+        _refuse_full(needs.disk_bytes, status)
 
 
 def _refuse_full(sent: int, status: Mapping[str, Any]) -> None:
@@ -150,7 +171,8 @@ def _refuse_full(sent: int, status: Mapping[str, Any]) -> None:
 
 async def _status(link: Link, bundle: Bundle | None = None) -> dict[str, Any]:
     """The device as its installer sees it; with a bundle, also the runtimes that it needs (slower to find)."""
-    status = await operate(link, "status", {"runtimes": sorted(bundle.needs.runtimes) if bundle else []})
+    asked = {"runtimes": sorted(bundle.needs.runtimes), "chip": bool(bundle.needs.soc_version)} if bundle else {}
+    status = await operate(link, "status", asked)
     expected = {"machine": str, "python": str, "memory": int, "disk_free": int, "runtimes": dict, "running": bool}
     expected |= {"trust": dict}
     if any(not isinstance(status.get(key), kind) for key, kind in expected.items()):

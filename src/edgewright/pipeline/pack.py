@@ -9,7 +9,7 @@ from typing import Any
 
 from edgewright.core.config import GoalConfig
 from edgewright.core.recipe import Artifact
-from edgewright.core.record import canonical, plain
+from edgewright.core.record import canonical, digest_of, plain
 from edgewright.core.verdict import Decision
 from edgewright.device.durable import write_text
 from edgewright.pipeline.bundle import PRECISIONS, Bundle, Needs, write_bundle
@@ -65,7 +65,17 @@ def needs(artifact: Artifact, golden: Golden) -> Needs:
         name: _same_minor(version) for name, version in golden.runtime.items() if name not in ("python", "numpy")
     }
     weights = sum((artifact.folder / name).stat().st_size for name in artifact.files if name.startswith("model/"))
-    return Needs(machine=golden.machine, memory_bytes=BASE_MEMORY + 2 * weights, runtimes=runtimes)
+    soc, labels = str(artifact.recipe.toolchain.get("soc_version") or ""), list(artifact.service.task.labels)
+    return Needs(
+        machine=golden.machine,
+        memory_bytes=BASE_MEMORY + 2 * weights,
+        disk_bytes=sum((artifact.folder / name).stat().st_size for name in artifact.files),
+        runtimes=runtimes,
+        chip=soc.removeprefix("Ascend"),
+        soc_version=soc,
+        labels=len(labels),
+        labels_digest=digest_of(labels) if labels else "",
+    )
 
 
 def _same_minor(version: str) -> tuple[str, str]:
