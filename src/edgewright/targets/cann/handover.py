@@ -28,13 +28,23 @@ def write(
     models: Mapping[Role, Model], spec: TaskSpec, recipe: Recipe, calibration: Dataset | None, folder: Path
 ) -> tuple[str, ...]:
     """The conversions as folders; gives one line `ROLE COMMAND…` per command, quoted for a shell."""
-    conversions = prepare(models, spec, recipe, calibration, folder)
+    conversions = prepare(models, spec, _for_any_host(recipe), calibration, folder)
     lines = []
     for one in conversions:
         text = json.dumps(replace(one, folder=Path()).to_json(), indent=1)
         (one.folder / RECORD).write_text(text + "\n", encoding="utf-8")
         lines += [f"{shlex.quote(one.role)} {shlex.join(command)}" for command in one.commands]
     return tuple(lines)
+
+
+def _for_any_host(recipe: Recipe) -> Recipe:
+    """The machine that converts is not known: the .om is told whose processor will run it, where that is known (a board
+    of 310B is its own host, and an Arm one)."""
+    chain = recipe.toolchain
+    machine = chain.get("machine") or ("aarch64" if "310B" in str(chain.get("soc_version")) else "")
+    if chain.get("host") or not machine:
+        return recipe
+    return replace(recipe, toolchain={**chain, "host": "another machine", "machine": machine})
 
 
 def read(folder: Path, recipe: Recipe, into: Path) -> BuildResult:
