@@ -94,7 +94,8 @@ def test_an_upload_of_a_host_that_died_is_resumed_by_the_next(
 def test_a_part_with_foreign_bytes_is_not_believed(device: Sshd, usual: str, tmp_path: Path) -> None:
     """As a power cut leaves it: the right length, and zeros where data should be."""
     source = _file(tmp_path, 2 * MIB)
-    part = tmp_path / "root" / f".part-{hashlib.sha256(source.read_bytes()).hexdigest()[:40]}"
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    part = Path(os.fsdecode(transfer.part_of(os.fsencode(tmp_path / "root/weights.bin"), digest)))
     part.parent.mkdir()
 
     async def story() -> None:
@@ -294,6 +295,11 @@ def test_two_links_may_send_the_same_file_at_once(device: Sshd, usual: str, tmp_
     async def story() -> None:
         links = [await _open(device, usual, tmp_path / "root") for _ in range(2)]
         await asyncio.gather(*(link.put(source, "weights.bin") for link in links))
+        for name in ("a", "b", "c", "d"):
+            (tmp_path / "twins" / name).parent.mkdir(exist_ok=True)
+            (tmp_path / "twins" / name).write_bytes(source.read_bytes())
+        await links[0].put(tmp_path / "twins", "twins")
+        assert {(tmp_path / "root/twins" / n).read_bytes() for n in "abcd"} == {source.read_bytes()}
         for link in links:
             await link.close()
 

@@ -15,7 +15,7 @@ from edgewright.core.errors import DeviceError
 from edgewright.core.recipe import Artifact
 from edgewright.core.record import Record, digest_of
 from edgewright.core.task import Dataset
-from edgewright.pipeline.place import place
+from edgewright.pipeline.place import place, place_all
 from edgewright.pipeline.predictions import shuffled
 from edgewright.store.cache import Store
 
@@ -56,7 +56,8 @@ async def record_golden(store: Store, artifact: Artifact, dataset: Dataset, link
 async def _record(artifact: Artifact, dataset: Dataset, link: Link, work: Path) -> dict[str, Any]:
     folder = await place(link, artifact.folder)
     samples = shuffled(dataset)[:SIGNALS]
-    placed = [(sample.id, await place(link, sample.path)) for sample in samples]
+    paths = await place_all(link, [sample.path for sample in samples])
+    placed = [(sample.id, path) for sample, path in zip(samples, paths, strict=True)]
     out = str(work) if link.shares_files else f"{link.scratch}/{work.name}"
     request = {
         "samples": [{"id": name, "path": path} for name, path in placed[:SAMPLES]],

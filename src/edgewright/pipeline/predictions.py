@@ -20,7 +20,7 @@ from edgewright.core.errors import DeviceError
 from edgewright.core.recipe import Artifact
 from edgewright.core.record import digest_of
 from edgewright.core.task import Dataset, Sample
-from edgewright.pipeline.place import place
+from edgewright.pipeline.place import place, place_all
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.worker import Worker
 from edgewright.store.cache import Store
@@ -85,7 +85,8 @@ class Predictor:
         async with Worker(self._link, folder) as worker:
             for start in range(0, len(missing), CHUNK):
                 chunk = missing[start : start + CHUNK]
-                samples = [{"id": s.id, "path": await place(self._link, s.path)} for s in chunk]
+                placed = await place_all(self._link, [s.path for s in chunk])
+                samples = [{"id": s.id, "path": path} for s, path in zip(chunk, placed, strict=True)]
                 away = "" if self._link.shares_files else await self._elsewhere()
                 out = f"{away}/{self._lines.name}" if away else str(self._lines)
                 await worker.ask("predict", samples=samples, thresholds=self._thresholds, out=out)

@@ -15,6 +15,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from edgewright.transports.sftp import (
     BLOCK,
     FAILURE,
     FLAG_CREATE,
+    FLAG_EXCLUSIVE,
     FLAG_READ,
-    FLAG_TRUNCATE,
     FLAG_WRITE,
     FSYNC,
     NO_SUCH_FILE,
@@ -38,6 +39,9 @@ from edgewright.transports.sftp import (
 
 IN_FLIGHT = 32
 """Blocks on the way at once: 1 MiB, enough for 100 ms at 10 MB/s."""
+FILES_AT_ONCE = 8
+SMALL = 1 << 20
+"""Bytes that are sent without asking for space first: a full disk is told either way."""
 RESERVE = 8 << 20
 """Bytes of disk that stay free on either side."""
 MOST_FILES = 100_000
@@ -62,12 +66,11 @@ class Copier:
         await self._refuse_full(sftp, encoded(remote), [path for path, _ in files if path.is_file()])
         if local.is_dir():
             await self._make_folders(sftp, encoded(remote))
-        for path, name in files:
-            target = encoded(posixpath.join(remote, name) if name else remote)
+        targets = [(path, encoded(posixpath.join(remote, name) if name else remote)) for path, name in files]
+        for path, target in targets:
             if path.is_dir():
                 await self._make_folders(sftp, target)
-            else:
-                await self._send(sftp, path, target)
+        await _side_by_side([partial(self._send, sftp, path, target) for path, target in targets if not path.is_dir()])
 
     async def get(self, sftp: Sftp, remote: str, local: Path) -> None:
         start = encoded(remote)
@@ -78,12 +81,14 @@ class Copier:
             await self._fetch(sftp, start, there, local)
             return
         local.mkdir(parents=True, exist_ok=True)
+        files = []
         for name, found in await _tree(sftp, start):
             target = local / os.fsdecode(name)
             if stat.S_ISDIR(found.mode):
                 target.mkdir(parents=True, exist_ok=True)
             else:
-                await self._fetch(sftp, start + b"/" + name, found, target)
+                files.append((start + b"/" + name, found, target))
+        await _side_by_side([partial(self._fetch, sftp, *file) for file in files])
 
     async def _send(self, sftp: Sftp, local: Path, remote: bytes) -> None:
         status = local.stat()
@@ -95,9 +100,8 @@ class Copier:
             return
         folder = posixpath.dirname(remote)
         await self._make_folders(sftp, folder)
-        part = folder + b"/.part-" + digest[:40].encode()
-        offset = await self._offset(sftp, part, status.st_size)
-        handle = await sftp.open(part, FLAG_WRITE | FLAG_CREATE | (0 if offset else FLAG_TRUNCATE), 0o600)
+        part = part_of(remote, digest)
+        handle, offset, shared = await self._open_part(sftp, part, status.st_size)
         with local.open("rb") as source:
             source.seek(offset)
             try:
@@ -109,21 +113,28 @@ class Copier:
             await sftp.fsync(handle)
         await sftp.set_mode(handle, stat.S_IMODE(status.st_mode))
         await sftp.close_handle(handle)
-        if (offset or local.stat().st_mtime_ns != status.st_mtime_ns) and await self._digest(part) != digest:
+        if (shared or local.stat().st_mtime_ns != status.st_mtime_ns) and await self._digest(part) != digest:
             with contextlib.suppress(SftpError):
                 await sftp.remove(part)
             raise _Different(f"{local} changed while it was sent, or the device keeps other bytes than it was given")
         await _rename(sftp, part, remote)
 
-    async def _offset(self, sftp: Sftp, part: bytes, size: int) -> int:
-        """Where to go on. A part that is no plain file, or longer than the source, is nothing of ours."""
+    async def _open_part(self, sftp: Sftp, part: bytes, size: int) -> tuple[bytes, int, bool]:
+        """A handle, where to go on, and whether others wrote to it. Never truncates: another host may be sending the
+        same bytes, and whoever ends first renames the file that both write. What is no plain file, or too long, is
+        nothing of ours."""
         found = await sftp.stat(part, follow=False)
-        if found is None:
-            return 0
-        if not stat.S_ISREG(found.mode) or found.size > size:
+        if found is not None and (not stat.S_ISREG(found.mode) or found.size > size):
             await sftp.remove(part)
-            return 0
-        return found.size
+            found = None
+        if found is None:
+            try:
+                return await sftp.open(part, FLAG_WRITE | FLAG_CREATE | FLAG_EXCLUSIVE, 0o600), 0, False
+            except SftpError:
+                found = await sftp.stat(part, follow=False)
+                if found is None or not stat.S_ISREG(found.mode):
+                    raise
+        return await sftp.open(part, FLAG_WRITE), min(found.size, size), True
 
     async def _pour(self, sftp: Sftp, handle: bytes, source: Any, offset: int, size: int) -> None:
         """The rest of the file, block by block; the oldest answer is awaited first, so the file grows without holes."""
@@ -218,7 +229,7 @@ class Copier:
         """Before a byte is sent. What is there already (parts, equal files) is not subtracted: at worst too careful
         by what a cut copy left."""
         wanted = sum(path.stat().st_size for path in files)
-        if STATVFS not in sftp.extensions or not wanted:
+        if STATVFS not in sftp.extensions or wanted < SMALL:
             return
         place = remote
         while place not in (b"", b"/") and await sftp.stat(place) is None:
@@ -236,7 +247,7 @@ class Copier:
         if len(files) != 1:
             return sum(path.stat().st_size for path in files)
         digest = await asyncio.to_thread(_digest_of, files[0])
-        part = posixpath.dirname(remote) + b"/.part-" + digest[:40].encode()
+        part = part_of(remote, digest)
         there = await sftp.stat(part, follow=False)
         return files[0].stat().st_size - (there.size if there is not None else 0)
 
@@ -253,6 +264,12 @@ class Copier:
         raise DeviceError(
             f"The disk of the device became full while {size >> 20} MiB were sent.", "Free some space on it."
         )
+
+
+def part_of(remote: bytes, digest: str) -> bytes:
+    """The temporary name of a file on its way: beside it, told by its content and its name."""
+    folder, name = posixpath.split(remote)
+    return folder + b"/.part-" + hashlib.sha256(digest.encode() + b"\0" + name).hexdigest()[:40].encode()
 
 
 class _Different(OSError):
@@ -288,6 +305,24 @@ async def _rename(sftp: Sftp, part: bytes, remote: bytes) -> None:
         if error.code == NO_SUCH_FILE:
             raise _Different("somebody else sent the same file at the same time") from None
         raise
+
+
+async def _side_by_side(copies: list[Callable[[], Awaitable[None]]]) -> None:
+    """A few at a time: small files cost round trips, not bytes. The first error ends the rest."""
+    gate = asyncio.Semaphore(FILES_AT_ONCE)
+
+    async def one(copy: Callable[[], Awaitable[None]]) -> None:
+        async with gate:
+            await copy()
+
+    tasks = [asyncio.create_task(one(copy)) for copy in copies]
+    try:
+        for task in tasks:
+            await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _drop(flying: Any) -> None:
