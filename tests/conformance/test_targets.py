@@ -8,6 +8,7 @@ import asyncio
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,10 +36,20 @@ MEMBERS = [name for name in targets.names() if (PACKAGE / "targets" / name).is_d
 
 
 @pytest.fixture(params=MEMBERS)
-def name(request: pytest.FixtureRequest) -> str:
+def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "torch":
         pytest.importorskip("torch")
+    if request.param == "cann":  # on the stand-in
+        toolkit = request.getfixturevalue("toolkit")
+        for variable, value in toolkit.environment().items():
+            if variable.startswith(("ASCEND", "CANNSIM")) or variable == "PATH":
+                monkeypatch.setenv(variable, value)
     return str(request.param)
+
+
+def facts_of(name: str) -> Facts:
+    chip = {"chip": "310B4", "soc_version": "Ascend310B4", "cann": "8.1.RC1"}
+    return replace(FACTS, accelerator=chip, simulated=True) if name == "cann" else FACTS
 
 
 def three_nodes() -> Any:
@@ -89,11 +100,21 @@ def engine_module(name: str) -> ModuleType:
     return module
 
 
+async def build(member: Any, model: Model, recipe: Recipe, folder: Path) -> BuildResult:
+    if not hasattr(member, "build_on"):
+        return member.build({"main": model}, TASK, recipe, None, folder / "service")
+    host = await transports.get("local").open("local", root=str(folder / "host"))
+    try:
+        return await member.build_on(host, {"main": model}, TASK, recipe, None, folder / "service")
+    finally:
+        await host.close()
+
+
 def built(name: str, folder: Path) -> tuple[Recipe, BuildResult, Any]:
     """The plain fp32 recipe, what was built of it, and the engine opened on it."""
     member, model = targets.get(name), model_of(folder)
-    recipe = list(member.offers(model, TASK, FACTS, {}, False))[-1]
-    result = member.build({"main": model}, TASK, recipe, None, folder / "service")
+    recipe = list(member.offers(model, TASK, facts_of(name), {}, False))[-1]
+    result = asyncio.run(build(member, model, recipe, folder))
     spec = result.service.engines["main"]
     return recipe, result, engine_module(name).open(str(folder / "service" / spec.path), dict(spec.settings))
 
@@ -108,7 +129,7 @@ def test_a_member_says_its_name_and_its_precisions(name: str) -> None:
 def test_the_ladder_falls_in_order_and_ends_in_fp32(name: str, tmp_path: Path) -> None:
     member, model = targets.get(name), model_of(tmp_path)
     for calibrated in (True, False):
-        ladder = list(member.offers(model, TASK, FACTS, {}, calibrated))
+        ladder = list(member.offers(model, TASK, facts_of(name), {}, calibrated))
         assert ladder[-1].precision == "fp32"
         assert [PRECISIONS.index(r.precision) for r in ladder] == sorted(PRECISIONS.index(r.precision) for r in ladder)
         assert len({recipe.name for recipe in ladder}) == len(ladder)
@@ -119,13 +140,13 @@ def test_the_ladder_falls_in_order_and_ends_in_fp32(name: str, tmp_path: Path) -
 
 def test_offers_are_pure(name: str, tmp_path: Path) -> None:
     member, model = targets.get(name), model_of(tmp_path)
-    first = [recipe.to_json() for recipe in member.offers(model, TASK, FACTS, {}, True)]
-    assert first == [recipe.to_json() for recipe in member.offers(model, TASK, FACTS, {}, True)]
+    first = [recipe.to_json() for recipe in member.offers(model, TASK, facts_of(name), {}, True)]
+    assert first == [recipe.to_json() for recipe in member.offers(model, TASK, facts_of(name), {}, True)]
 
 
 def test_an_unknown_option_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="thread_count"):
-        list(targets.get(name).offers(model_of(tmp_path), TASK, FACTS, {"thread_count": 2}, False))
+        list(targets.get(name).offers(model_of(tmp_path), TASK, facts_of(name), {"thread_count": 2}, False))
 
 
 def test_the_engine_answers_as_onnxruntime_does(name: str, tmp_path: Path) -> None:
@@ -176,7 +197,7 @@ def test_the_artefact_lies_under_model_and_the_service_says_where(name: str, tmp
     recipe, result, _ = built(name, tmp_path)
     spec = result.service.engines["main"]
     assert spec.path.startswith("model/") and (tmp_path / "service" / spec.path).is_file()
-    assert {p.name for p in (tmp_path / "service").iterdir()} == {"model"}
+    assert {p.name for p in (tmp_path / "service").iterdir()} <= {"model", "logs"}
     assert (result.service.family, result.service.precision) == (name, recipe.precision)
 
 

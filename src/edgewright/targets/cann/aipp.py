@@ -62,7 +62,7 @@ def take_over(spec: TaskSpec, shape: tuple[int | None, ...], source: str = "rgb"
     bgr = affine.order == (2, 1, 0)
     lines += _colour(source, bgr)
     if np.any(gain != 1) or np.any(shift != 0):
-        low, reciprocal = (-shift / gain).astype(np.float16), gain.astype(np.float16)
+        low, reciprocal = (0.0 - shift / gain).astype(np.float16), gain.astype(np.float16)
         lines += [f"    mean_chn_{c}: 0" for c in range(3)]
         lines += [f"    min_chn_{c}: {_number(low[c])}" for c in range(3)]
         lines += [f"    var_reci_chn_{c}: {_number(reciprocal[c])}" for c in range(3)]

@@ -63,7 +63,7 @@ def _prepare(
     inputs, outputs = emit.ports(graph, spec, recipe.batch)
     _fixed(inputs)
     chain = recipe.toolchain
-    found = precheck(graph, soc_version=chain["soc_version"], cann=chain["cann"], quantised=recipe.precision == "int8")
+    found = precheck(graph, soc_version=chain["soc_version"], cann=chain["cann"], quantised=bool(recipe.quantiser.get("kind")))
     stops = [finding for finding in found if finding.severity == "error"]
     if stops:
         raise ToolError(f"{stops[0].title}: {stops[0].detail}", stops[0].remedy or "Change the model there.")
