@@ -7,6 +7,7 @@ commands are run in it, in order, and leave `<role>.om` (or `<role>_linux_<arch>
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +64,9 @@ def _prepare(
     inputs, outputs = emit.ports(graph, spec, recipe.batch)
     _fixed(inputs)
     chain = recipe.toolchain
-    found = precheck(graph, soc_version=chain["soc_version"], cann=chain["cann"], quantised=bool(recipe.quantiser.get("kind")))
+    found = precheck(
+        graph, soc_version=chain["soc_version"], cann=chain["cann"], quantised=bool(recipe.quantiser.get("kind"))
+    )
     stops = [finding for finding in found if finding.severity == "error"]
     if stops:
         raise ToolError(f"{stops[0].title}: {stops[0].detail}", stops[0].remedy or "Change the model there.")
@@ -181,7 +184,8 @@ def _atc(role: Role, recipe: Recipe, inputs: tuple[Port, ...], folder: Path, uni
         options["op_precision_mode"] = "op_precision.ini"
     if chain.get("small_channel"):
         options["enable_small_channel"] = "1"
-    if chain.get("host"):  # converted on another machine: the .om has to be told whose processor runs the program
+    if chain.get("host") or chain.get("machine") not in (None, "", platform.machine()):
+        # Converted on another machine than the device's: the .om has to be told whose processor runs the program.
         options["host_env_os"], options["host_env_cpu"] = "linux", str(chain.get("machine") or "aarch64")
     return atc_command.build(options, soc_version=str(chain["soc_version"]), cann=str(chain["cann"]))
 
