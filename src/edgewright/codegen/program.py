@@ -43,7 +43,8 @@ def write_program(
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        if not path.is_file() or path.read_bytes() != content:  # else a build of this folder would begin anew
+            path.write_bytes(content)
     for name, source in (beside or {}).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ namespace app {{
 
 inline Task task_data() {{
     Task task;
-    task.name = {_text(service.name)};
+    task.name = {literal(service.name)};
     task.steps = {{
 {_steps(service.task.preprocess)}
     }};
@@ -97,6 +97,7 @@ _STEPS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "normalise": _normalise,
     "cast": lambda p: f"Cast{{{_dtype(p['dtype'])}}}",
     "layout": lambda p: f"Layout{{{_order(p['to'])}}}",
+    "nv12": lambda p: "Nv12{}",
 }
 
 
@@ -136,7 +137,7 @@ def _thresholds(limits: Mapping[str, float]) -> str:
 
 def _yolov5_heads(params: Mapping[str, Any]) -> str:
     heads = [
-        f"            {{{_text(role)}, {float(stride)!r}, {{{', '.join(map(_pair, anchors))}}}}},"
+        f"            {{{literal(role)}, {float(stride)!r}, {{{', '.join(map(_pair, anchors))}}}}},"
         for role, stride, anchors in zip(params["roles"], params["strides"], params["anchors"], strict=True)
     ]
     return "Yolov5Heads{{\n" + "\n".join(heads) + f"\n        }}, {_order(params.get('layout', 'NCHW'))}}}"
@@ -149,21 +150,22 @@ def _pair(anchor: Sequence[float]) -> str:
 def _yolox(params: Mapping[str, Any]) -> str:
     strides = ", ".join(str(int(stride)) for stride in params["strides"])
     height, width = params["size"]
-    return f"Yolox{{{_text(params['role'])}, {{{strides}}}, {height}, {width}, {_bool(params.get('decoded'))}}}"
+    return f"Yolox{{{literal(params['role'])}, {{{strides}}}, {height}, {width}, {_bool(params.get('decoded'))}}}"
 
 
 def _yolov8_heads(params: Mapping[str, Any]) -> str:
     heads = ", ".join(
-        f"{{{_text(role)}, {float(stride)!r}}}" for role, stride in zip(params["roles"], params["strides"], strict=True)
+        f"{{{literal(role)}, {float(stride)!r}}}"
+        for role, stride in zip(params["roles"], params["strides"], strict=True)
     )
     return f"Yolov8Heads{{{{{heads}}}, {int(params.get('reg_max', 16))}, {_order(params.get('layout', 'NCHW'))}}}"
 
 
 _DECODERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "yolov5_heads": _yolov5_heads,
-    "yolov5_flat": lambda p: f"Yolov5Flat{{{_text(p['role'])}}}",
+    "yolov5_flat": lambda p: f"Yolov5Flat{{{literal(p['role'])}}}",
     "yolox": _yolox,
-    "yolov8_flat": lambda p: f"Yolov8Flat{{{_text(p['role'])}}}",
+    "yolov8_flat": lambda p: f"Yolov8Flat{{{literal(p['role'])}}}",
     "yolov8_heads": _yolov8_heads,
 }
 
@@ -174,21 +176,21 @@ def _classifier(task: TaskSpec) -> str:
     if first is None or set(by_kind) - {"softmax", "identity", "top_k"}:
         raise InputError("The C++ program classifies by softmax or identity, and top_k.", "Serve it with Python.")
     most = int(by_kind.get("top_k", {}).get("k", 5))
-    return f"Classifier{{{_text(by_kind[first]['role'])}, {_bool(first == 'softmax')}, {most}}}"
+    return f"Classifier{{{literal(by_kind[first]['role'])}, {_bool(first == 'softmax')}, {most}}}"
 
 
 def _engine_data(engine: EngineSpec) -> str:
     settings = engine.settings
     outputs = ",\n".join(f"            {_port(port)}" for port in engine.outputs)
-    names = ", ".join(_text(str(name)) for name in settings.get("outputs") or ())
+    names = ", ".join(literal(str(name)) for name in settings.get("outputs") or ())
     return f"""{{
-        {_text(engine.path)},
+        {literal(engine.path)},
         {_port(engine.inputs[0])},
         {{
 {outputs},
         }},
         {_count(settings, "device")}, {_count(settings, "threads")}, {_count(settings, "streams")},
-        {_text(settings.get("hint") or "")}, {_text(settings.get("inference_precision") or "")},
+        {literal(settings.get("hint") or "")}, {literal(settings.get("inference_precision") or "")},
         {{{names}}},
     }}"""
 
@@ -199,13 +201,13 @@ def _count(settings: Mapping[str, Any], name: str) -> int:
 
 def _port(port: Port) -> str:
     shape = ", ".join("-1" if n is None else str(int(n)) for n in port.shape)
-    return f"{{{_text(port.role)}, {_text(port.name)}, {_dtype(port.dtype)}, {{{shape}}}}}"
+    return f"{{{literal(port.role)}, {literal(port.name)}, {_dtype(port.dtype)}, {{{shape}}}}}"
 
 
 def _labels(labels: Sequence[str]) -> str:
     if not labels:
         return "{}"
-    lines = [", ".join(map(_text, labels[k : k + 8])) for k in range(0, len(labels), 8)]
+    lines = [", ".join(map(literal, labels[k : k + 8])) for k in range(0, len(labels), 8)]
     return "{\n        " + ",\n        ".join(lines) + ",\n    }"
 
 
@@ -227,7 +229,7 @@ def _bool(value: Any) -> str:
     return "true" if value else "false"
 
 
-def _text(text: str) -> str:
+def literal(text: str) -> str:
     """A C++ string literal; what is not printed is written as octal bytes of UTF-8, which end after three digits."""
     out = []
     for letter in str(text):

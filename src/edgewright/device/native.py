@@ -137,7 +137,11 @@ class Program(object):
                 "%s does not start: %s." % (self._argv[0], error.strerror), "Pack it for this device's processor."
             ) from None
         board.count_in(self._process.pid)
-        ready = self._exchange((), START_S)
+        try:
+            ready = self._exchange((), START_S)
+        except ServiceError:
+            self.close()
+            raise
         name, _, version = str(ready.get("runtime") or "program").rpartition(" ")
         self.runtime = {"program": "%s %s" % (name, version) if name else version}
 

@@ -12,13 +12,13 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import edgewright
-from edgewright.codegen.program import sources
+from edgewright.codegen.program import sources, write_program
 from edgewright.codegen.task_data import backend_of
 from edgewright.core.contracts import Link
 from edgewright.core.errors import DeviceError, ToolError
@@ -64,7 +64,7 @@ async def with_program(project: Project, artifact: Artifact, link: Link, progres
         return kept.artifact
     progress.stage("compile", f"the C++ program for {machine}")
     with project.store.making("program", key) as folder:
-        builder = await _compiled(texts, backend, machine, link, folder / PROGRAM)
+        builder = await _compiled(artifact.service, backend, machine, link, folder / PROGRAM)
         shutil.copytree(artifact.folder, folder, dirs_exist_ok=True)
         _declare(artifact.service, backend, folder)
     folder = project.store.folder("program", key)
@@ -80,26 +80,37 @@ def _declare(service: ServiceSpec, backend: str, folder: Path) -> None:
     (folder / "service.json").write_text(text + "\n", encoding="utf-8")
 
 
-async def _compiled(texts: Mapping[str, bytes], backend: str, machine: str, link: Link, out: Path) -> str:
+async def _compiled(service: ServiceSpec, backend: str, machine: str, link: Link, out: Path) -> str:
     """Writes the program to `out` and says where it was built."""
     out.parent.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="edgewright-program-") as place:
-        project = Path(place) / "project"
-        for name, text in texts.items():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            (project / name).write_bytes(text)
         if await _has_compiler(link):
-            await _on_device(project, backend, link, out)
+            write_program(service, Path(place) / "project", backend=backend)
+            await _on_device(Path(place) / "project", backend, link, out)
             return "device"
-        if machine != platform.machine() and machine != "aarch64":
-            raise ToolError(
-                f"The device has no CMake and compiler, and no program for {machine} can be built here.",
-                "Install cmake and g++ on the device, or leave out `serve: {engine: cpp}`.",
-            )
-        cross = machine != platform.machine()
-        _here(project, Path(place), backend, cross)
-        shutil.copyfile(project / "build" / "predict", out)
-        return "cross" if cross else "here"
+        shutil.copyfile(compile_here(service, backend, machine, Path(place)), out)
+        return "here" if machine == platform.machine() else "cross"
+
+
+def compile_here(service: ServiceSpec, backend: str, machine: str, place: Path) -> Path:
+    """The program of a service for a processor (`machine` as uname says it), built on this one in the folder `place`.
+    ToolError where the compiler for it is not here or fails."""
+    if machine not in (platform.machine(), "aarch64"):
+        raise ToolError(
+            f"The device has no CMake and compiler, and no program for {machine} can be built here.",
+            "Install cmake, make and g++ on the device, or leave out `serve: {engine: cpp}`.",
+        )
+    project = place / "project"
+    write_program(service, project, backend=backend)
+    options = _own_options(backend) if machine == platform.machine() else _cross_options(place, backend)
+    for words in _steps(str(project), backend, options):
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=BUILD_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ToolError(f"{words[0]} could not be run: {error}.", "Install cmake, make and g++.") from None
+        if done.returncode != 0:
+            raise _failed(done.stdout + done.stderr)
+    return project / "build" / "predict"
 
 
 async def _has_compiler(link: Link) -> bool:
@@ -131,17 +142,6 @@ async def _on_device(project: Path, backend: str, link: Link, out: Path) -> None
         shutil.copyfile(project / "build" / "predict", out)
     else:
         await link.get(f"{remote}/build/predict", out)
-
-
-def _here(project: Path, place: Path, backend: str, cross: bool) -> None:
-    options = _cross_options(place, backend) if cross else _own_options(backend)
-    for words in _steps(str(project), backend, options):
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=BUILD_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ToolError(f"{words[0]} could not be run: {error}.", "Install cmake, make and g++.") from None
-        if done.returncode != 0:
-            raise _failed(done.stdout + done.stderr)
 
 
 def _steps(project: str, backend: str, options: Sequence[str]) -> list[list[str]]:

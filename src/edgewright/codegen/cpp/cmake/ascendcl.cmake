@@ -35,5 +35,4 @@ target_include_directories(ascendcl::ascendcl SYSTEM INTERFACE ${ACL_HEADERS})
 # What these libraries need in turn is on the device; and the loader must find the device's own through
 # LD_LIBRARY_PATH (set_env.sh), never a library that was only there to link with.
 target_link_libraries(ascendcl::ascendcl INTERFACE ${acl_libraries} -Wl,--allow-shlib-undefined)
-set(CMAKE_SKIP_BUILD_RPATH ON)
 set_target_properties(predict PROPERTIES SKIP_BUILD_RPATH ON)

@@ -26,13 +26,14 @@ public:
     // The largest that this input or output can be.
     std::size_t input_bytes(std::size_t index) const { return aclmdlGetInputSizeByIndex(desc_, index); }
     std::size_t output_bytes(std::size_t index) const { return aclmdlGetOutputSizeByIndex(desc_, index); }
+    Dtype input_dtype(std::size_t index) const;
     Dtype output_dtype(std::size_t index) const;
     // -1 where gears decide.
     std::vector<std::int64_t> input_shape(std::size_t index) const;
     // That of the gear in force.
     std::vector<std::int64_t> output_shape(std::size_t index) const;
 
-    // The input that pictures go to. Failure where it takes another type than `port` says.
+    // The input that pictures go to. Failure where there are more.
     std::size_t input_index(const Port& port) const;
     // The vendor calls outputs "node:index:name": found by that name's end, else by `order`, else by `position`.
     std::size_t output_index(const std::string& name, const std::vector<std::string>& order, std::size_t position) const;

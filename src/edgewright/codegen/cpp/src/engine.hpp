@@ -38,6 +38,7 @@ public:
     // Where sample `index` of the next run is written, `sample_bytes()` long. Valid until the engine is gone.
     virtual std::byte* sample(int index) = 0;
     virtual std::size_t sample_bytes() const = 0;
+    virtual Dtype input_dtype() const = 0;
     // Runs the first `samples` samples. Failure (Exit::device) with the vendor's words.
     virtual RunTimes run(int samples) = 0;
     // Output `index` in the order of the task's data; overwritten by the next run.

@@ -43,6 +43,7 @@ public:
 
     int batch() const override { return static_cast<int>(batch_); }
     std::size_t sample_bytes() const override { return sample_bytes_; }
+    Dtype input_dtype() const override { return model_.input_dtype(input_); }
     std::byte* sample(int index) override {
         std::byte* const start = device_.shares_memory() ? input_memory_[input_].data() : staged_input_[0].data();
         return start + static_cast<std::size_t>(index) * sample_bytes_;
@@ -103,7 +104,7 @@ private:
         // Sizes come from the model, never from dimensions: with AIPP the two may differ. Only a gear below the
         // largest has no size of its own, and then the dimensions are those of the picture.
         const bool largest = model_.gears() == acl::Gears::none || model_.gears() == acl::Gears::batch;
-        sample_bytes_ = (largest ? model_.input_bytes(input_) : product(shape_) * size_of(data_.input.dtype)) /
+        sample_bytes_ = (largest ? model_.input_bytes(input_) : product(shape_) * size_of(input_dtype())) /
                         static_cast<std::size_t>(batch_);
     }
 

@@ -46,6 +46,14 @@ public:
     }
     std::size_t sample_bytes() const override { return input_.get_byte_size() / input_.get_shape()[0]; }
 
+    Dtype input_dtype() const override {
+        const auto type = input_.get_element_type();
+        if (type == ov::element::f32) return Dtype::float32;
+        if (type == ov::element::f16) return Dtype::float16;
+        if (type == ov::element::u8) return Dtype::uint8;
+        throw Failure(Exit::input, "The model's input is of the type " + type.get_type_name() + ", which pictures do not become.");
+    }
+
     RunTimes run(int) override {
         RunTimes times;
         Clock clock;

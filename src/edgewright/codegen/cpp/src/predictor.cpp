@@ -10,7 +10,9 @@
 namespace app {
 
 Predictor::Predictor(const Task& task, std::unique_ptr<Engine> engine)
-    : task_(task), engine_(std::move(engine)), preprocess_(task.steps) {}
+    : task_(task), engine_(std::move(engine)), preprocess_(task.steps) {
+    preprocess_.expect(engine_->input_dtype());
+}
 
 std::vector<Prediction> Predictor::operator()(const std::vector<const Image*>& images, Mode mode) {
     const int count = static_cast<int>(images.size());

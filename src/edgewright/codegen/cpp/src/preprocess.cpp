@@ -53,17 +53,28 @@ Preprocess::Preprocess(std::vector<Step> steps) : steps_(std::move(steps)) {
         }
         if (const auto* cast = std::get_if<Cast>(&step)) dtype_ = cast->dtype;
         if (const auto* layout = std::get_if<Layout>(&step)) order_ = layout->order;
+        if (std::holds_alternative<Nv12>(step)) nv12_ = true;
     }
+}
+
+void Preprocess::expect(Dtype dtype) {
+    const bool narrower = dtype_ == Dtype::float32 && dtype == Dtype::float16;
+    if (dtype != dtype_ && !narrower)
+        throw Failure(Exit::input, "The model's input is of another type than this program prepares: it was built with "
+                                   "other pre-processing (AIPP) than the task's data say.");
+    dtype_ = dtype;
 }
 
 Geometry Preprocess::operator()(const Image& image, std::byte* out, std::size_t bytes) {
     Geometry geometry{image.width, image.height, 1, 1, 0, 0};
     place(image, geometry);
-    const std::size_t channels = colour_ == Colour::gray ? 1 : 3;
-    const auto values = static_cast<std::size_t>(placed_.width) * static_cast<std::size_t>(placed_.height) * channels;
-    if (values * size_of(dtype_) != bytes)
-        throw Failure(Exit::input, "A sample of this task is " + std::to_string(values * size_of(dtype_)) +
+    if (values() * size_of(dtype_) != bytes)
+        throw Failure(Exit::input, "A sample of this task is " + std::to_string(values() * size_of(dtype_)) +
                                        " bytes, and the model takes " + std::to_string(bytes) + ".");
+    if (nv12_) {
+        write_nv12(reinterpret_cast<std::uint8_t*>(out));
+        return geometry;
+    }
     switch (dtype_) {
         case Dtype::uint8: write(reinterpret_cast<std::uint8_t*>(out)); break;
         case Dtype::float16: write(reinterpret_cast<Half*>(out)); break;
@@ -137,6 +148,34 @@ void Preprocess::crop(const CentreCrop& step, Geometry& geometry) {
     placed_.height = step.height;
     placed_.rgb.resize(to * static_cast<std::size_t>(step.height));
     moved(geometry, 1, 1, -left, -top);
+}
+
+std::size_t Preprocess::values() const {
+    const std::size_t pixels = static_cast<std::size_t>(placed_.width) * static_cast<std::size_t>(placed_.height);
+    if (nv12_) return pixels + pixels / 2;
+    return pixels * (colour_ == Colour::gray ? 1 : 3);
+}
+
+// BT.601, full range (JPEG, ITU-T T.871); chroma is the mean of 2 x 2 pixels.
+void Preprocess::write_nv12(std::uint8_t* out) const {
+    if (placed_.width % 2 != 0 || placed_.height % 2 != 0) throw Failure(Exit::input, "NV12 needs even sizes.");
+    const auto byte = [](float value) { return static_cast<std::uint8_t>(std::clamp(value, 0.0f, 255.0f)); };
+    const auto width = static_cast<std::size_t>(placed_.width), height = static_cast<std::size_t>(placed_.height);
+    std::uint8_t* chroma = out + width * height;
+    for (std::size_t y = 0; y < height; y += 2) {
+        for (std::size_t x = 0; x < width; x += 2) {
+            float u = 0, v = 0;
+            for (const std::size_t at : {y * width + x, y * width + x + 1, (y + 1) * width + x, (y + 1) * width + x + 1}) {
+                const std::uint8_t* rgb = placed_.rgb.data() + 3 * at;
+                const float r = rgb[0], g = rgb[1], b = rgb[2];
+                out[at] = byte(0.299f * r + 0.587f * g + 0.114f * b + 0.5f);
+                u += -0.168736f * r - 0.331264f * g + 0.5f * b;
+                v += 0.5f * r - 0.418688f * g - 0.081312f * b;
+            }
+            *chroma++ = byte(u / 4 + 128.5f);
+            *chroma++ = byte(v / 4 + 128.5f);
+        }
+    }
 }
 
 template <typename Out>

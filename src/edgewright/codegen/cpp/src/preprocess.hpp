@@ -19,6 +19,9 @@ class Preprocess {
 public:
     explicit Preprocess(std::vector<Step> steps);
 
+    // The type of the model's own input. Failure where it is not what the steps end in (fp16 for fp32 is).
+    void expect(Dtype dtype);
+
     // Writes one sample into `out`, which is `bytes` long. Failure where the sample has another size.
     Geometry operator()(const Image& image, std::byte* out, std::size_t bytes);
 
@@ -29,6 +32,8 @@ private:
     void crop(const CentreCrop& step, Geometry& geometry);
     template <typename Out>
     void write(Out* out) const;
+    void write_nv12(std::uint8_t* out) const;
+    std::size_t values() const;
 
     std::vector<Step> steps_;
     Resizer resizer_;
@@ -36,7 +41,7 @@ private:
     Canvas inside_{};
     // What is left is arithmetic on each value: (x * factor - mean) / deviation, then its type and place.
     Colour colour_ = Colour::rgb;
-    bool scaled_ = false;
+    bool scaled_ = false, nv12_ = false;
     float factor_ = 1;
     std::vector<float> mean_, deviation_;
     Dtype dtype_ = Dtype::uint8;

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
@@ -24,10 +25,23 @@ Image from_bgr(const cv::Mat& bgr) {
     return image;
 }
 
+// OpenCV tells of damaged files on std::cerr, with lines of its own source; one sentence is ours to say.
+class Quiet {
+public:
+    Quiet() : kept_(std::cerr.rdbuf(nullptr)) {}
+    ~Quiet() { std::cerr.rdbuf(kept_); }  // which also clears the error that writing nowhere has set
+    Quiet(const Quiet&) = delete;
+    Quiet& operator=(const Quiet&) = delete;
+
+private:
+    std::streambuf* kept_;
+};
+
 // The photo as a person sees it: OpenCV turns it by its Exif orientation.
 Image read_image(const std::string& path) {
     cv::Mat bgr;
     try {
+        const Quiet quiet;
         bgr = cv::imread(path, cv::IMREAD_COLOR);
     } catch (const cv::Exception&) {  // a header that claims an absurd size
     }

@@ -44,7 +44,8 @@ struct Cast {
 struct Layout {
     Order order;
 };
-using Step = std::variant<Letterbox, Resize, CentreCrop, ColourOrder, Scale, Normalise, Cast, Layout>;
+struct Nv12 {};  // YUV420SP: a plane of luma, then a row of U, V pairs for every two rows; sizes are even
+using Step = std::variant<Letterbox, Resize, CentreCrop, ColourOrder, Scale, Normalise, Cast, Layout, Nv12>;
 
 // Post-processing of a detector: how its outputs (by role) become boxes.
 struct Yolov5Heads {  // raw, [1, anchors * (5 + classes), h, w] per role
