@@ -6,6 +6,8 @@ import ast
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -140,6 +142,31 @@ def test_a_host_that_goes_silent_is_not_waited_for(
             await link.close()
 
     asyncio.run(story())
+
+
+def test_a_host_that_is_killed_leaves_nothing_behind(device: Sshd, scheme: str, tmp_path: Path) -> None:
+    """kill -9 of the whole tool: the program on the device ends, and so do connections that other processes held."""
+    story = (
+        "import asyncio, sys\n"
+        "from edgewright import transports\n"
+        "async def story(scheme, address, note, code):\n"
+        "    link = await transports.get(scheme).open(address)\n"
+        "    await link.stat('x')\n"
+        "    await link.start([link.python, '-c', code, note])\n"
+        "    await asyncio.sleep(300)\n"
+        "asyncio.run(story(*sys.argv[1:]))"
+    )
+    before = set(device.sessions())
+    words = [scheme, device.reach(scheme), str(tmp_path / "note"), FAMILY]
+    host = subprocess.Popen([sys.executable, "-c", story, *words])
+    pids = asyncio.run(_noted(tmp_path / "note"))
+    host.kill()
+    host.wait()
+    assert _gone(pids)
+    deadline = time.monotonic() + 15
+    while set(device.sessions()) - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not set(device.sessions()) - before
 
 
 def test_signs_of_life_keep_a_quiet_program_up(device: Sshd, usual: str, monkeypatch: pytest.MonkeyPatch) -> None:

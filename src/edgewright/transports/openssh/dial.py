@@ -57,10 +57,11 @@ class Master:
 
     async def connect(self) -> None:
         null = asyncio.subprocess.DEVNULL
-        argv = [*self._base, "-o", "ControlMaster=yes", "-N", *config.words(self._address)]
+        # Not `-N`: a program that waits for the end of its input ends the connection if we are killed.
+        argv = [*self._base, "-o", "ControlMaster=yes", *config.words(self._address), "exec cat"]
         with self._log.open("ab") as log:  # where the ssh of a jump host speaks
             self._process = await asyncio.create_subprocess_exec(
-                *argv, stdin=null, stdout=null, stderr=log, start_new_session=True
+                *argv, stdin=asyncio.subprocess.PIPE, stdout=null, stderr=log, start_new_session=True
             )
         try:
             async with asyncio.timeout(CONNECT_S):
