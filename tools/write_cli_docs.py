@@ -42,7 +42,9 @@ def page() -> str:
     context = command.make_context("edgewright", ["--version"], resilient_parsing=True)
     parts = [HEAD]
     for name in command.list_commands(context):
-        parts.append(_verb(name, command.get_command(context, name)))
+        verb = command.get_command(context, name)
+        inner = getattr(verb, "commands", None)  # of a group of verbs, as `bundle`
+        parts += [_verb(f"{name} {own}", inner[own]) for own in inner] if inner else [_verb(name, verb)]
     return "\n".join(parts)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from edgewright import __version__
-from edgewright.cli import begin, enroll, export, field, story, vendor
+from edgewright.cli import begin, bundle, enroll, export, field, story, vendor
 from edgewright.cli.boundary import Carried
 
 app = typer.Typer(
@@ -52,6 +52,15 @@ def _carrying(verb: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _named(verb: Callable[..., Any]) -> str:
+    return verb.__name__.rstrip("_").replace("_", "-")
+
+
 for group in (begin, enroll, story, field, vendor, export):
     for verb in group.VERBS:
-        app.command(name=verb.__name__.rstrip("_").replace("_", "-"), no_args_is_help=False)(_carrying(verb))
+        app.command(name=_named(verb), no_args_is_help=False)(_carrying(verb))
+
+bundles = typer.Typer(help=bundle.HELP, no_args_is_help=True, rich_markup_mode=None)
+for verb in bundle.VERBS:
+    bundles.command(name=_named(verb), no_args_is_help=False)(_carrying(verb))
+app.add_typer(bundles, name="bundle")

@@ -107,6 +107,15 @@ def read_bundle(path: Path) -> Bundle:
     return found
 
 
+def write_index(folder: Path, digest: str, size: int, name: str) -> None:
+    """Makes `folder`, whose blobs are there, an image layout whose index names one manifest."""
+    entry = _descriptor(release.MANIFEST_TYPE, digest, size)
+    entry |= {"artifactType": release.ARTIFACT_TYPE, "annotations": {"org.opencontainers.image.ref.name": name}}
+    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}
+    (folder / "index.json").write_bytes(canonical(index))
+    (folder / "oci-layout").write_bytes(canonical({"imageLayoutVersion": "1.0.0"}))
+
+
 def _write(files: Mapping[str, Path | bytes], config: Mapping[str, Any], name: str, work: Path) -> None:
     blobs = work / "blobs" / "sha256"
     blobs.mkdir(parents=True)
@@ -123,11 +132,7 @@ def _write(files: Mapping[str, Path | bytes], config: Mapping[str, Any], name: s
         "config": _descriptor(release.CONFIG_TYPE, *_store(blobs, canonical(whole))),
         "layers": layers,
     }
-    entry = _descriptor(release.MANIFEST_TYPE, *_store(blobs, canonical(manifest)))
-    entry |= {"artifactType": release.ARTIFACT_TYPE, "annotations": {"org.opencontainers.image.ref.name": name}}
-    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]}
-    (work / "index.json").write_bytes(canonical(index))
-    (work / "oci-layout").write_bytes(canonical({"imageLayoutVersion": "1.0.0"}))
+    write_index(work, *_store(blobs, canonical(manifest)), name)
 
 
 def _store(blobs: Path, content: Path | bytes) -> tuple[str, int]:

@@ -14,12 +14,10 @@ from edgewright.core.config import ServeConfig, TargetConfig
 from edgewright.core.contracts import Link
 from edgewright.core.errors import ConfigError, DeviceError, RejectedRelease
 from edgewright.core.record import Record
+from edgewright.device import needs
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.device_program import operate
 from edgewright.pipeline.signing import signed_beside
-
-RESERVE_BYTES = 32 << 20
-"""Disk that stays free beside what is sent: logs, readings, the journal."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ async def deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link:
     answer = await operate(link, "missing", {"sizes": bundle.sizes})
     wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
     sent = sum(bundle.sizes[digest] for digest in wanted)
-    _refuse_full(sent, status)
+    _refuse(needs.too_full(sent, status))
     for digest in wanted:
         await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
     request = {"manifest": bundle.digest, "serve": settings, **({"release": release} if release else {})}
@@ -116,57 +114,12 @@ def _vouched(release: Mapping[str, str] | None, status: Mapping[str, Any]) -> st
 
 def refuse_unfit(bundle: Bundle, status: Mapping[str, Any]) -> None:
     """RejectedRelease where the device is not what the bundle needs."""
-    needs = bundle.needs
-    if needs.machine and status["machine"] != needs.machine:
-        raise RejectedRelease(
-            f"The bundle was checked on {needs.machine}, and the device is {status['machine']}.",
-            "Run again for this device.",
-        )
-    if needs.soc_version and status.get("soc_version") != needs.soc_version:
-        has = f"has {status['soc_version']}" if status.get("soc_version") else "shows no such chip"
-        raise RejectedRelease(
-            f"The model was compiled for {needs.soc_version}, and the device {has}.",
-            "Run again for the device's own chip; `edgewright doctor` says what is wrong with a chip out of reach.",
-        )
-    if _numbers(str(status["python"])) < _numbers(needs.python):
-        raise RejectedRelease(
-            f"The device has Python {status['python']}.", f"Python {needs.python} or newer is needed."
-        )
-    if needs.python_below and _numbers(str(status["python"])) >= _numbers(needs.python_below):
-        raise RejectedRelease(
-            f"The device has Python {status['python']}, and the bundle's packages are for {needs.python}.",
-            "Pack it again for this device.",
-        )
-    libc = re.match(r"glibc ([\d.]+)", str(status.get("libc") or ""))
-    if needs.glibc and (libc is None or _numbers(libc[1]) < _numbers(needs.glibc)):
-        raise RejectedRelease(
-            f"The bundle needs glibc {needs.glibc}, and the device has {status.get('libc') or 'none'}.",
-            "Use a device with a newer system, or pack older packages.",
-        )
-    if 0 < status["memory"] < needs.memory_bytes:
-        raise RejectedRelease(
-            f"The device has {status['memory'] >> 20} MiB of memory; the service needs {needs.memory_bytes >> 20}.",
-            "Choose a smaller model or a larger device.",
-        )
-    for name, (least, below) in sorted(needs.runtimes.items()):
-        there = str(status["runtimes"].get(name) or "")
-        if not there or not _numbers(least) <= _numbers(there) < _numbers(below):
-            raise RejectedRelease(
-                f"The bundle was checked with {name} {least}, and the device has {there or 'none'}.",
-                f"Install {name}>={least},<{below} there, or run again for what it has.",
-            )
-    if needs.disk_bytes and not status.get(
-        "current"
-    ):  # else much of it may be there already; what is sent is counted before it is
-        _refuse_full(needs.disk_bytes, status)
+    _refuse(needs.difference(bundle.needs.to_json(), status))
 
 
-def _refuse_full(sent: int, status: Mapping[str, Any]) -> None:
-    if sent + RESERVE_BYTES > status["disk_free"]:
-        raise RejectedRelease(
-            f"The device has {status['disk_free'] >> 20} MiB of disk free; {(sent + RESERVE_BYTES) >> 20} are needed.",
-            "Free some space on it and deploy again.",
-        )
+def _refuse(found: needs.Difference) -> None:
+    if found is not None:
+        raise RejectedRelease(*found)
 
 
 async def _status(link: Link, bundle: Bundle | None = None) -> dict[str, Any]:
@@ -199,12 +152,6 @@ async def _settings(serve: ServeConfig, link: Link) -> dict[str, Any]:
     settings = {**serve.model_dump(), "source": source}
     environment = dict(getattr(link, "environment", {}))
     return {**settings, "environment": environment} if environment else settings
-
-
-def _numbers(version: str) -> tuple[float, ...]:
-    """A version's leading numbers, for comparing; `~` after them sorts it behind all that begin so."""
-    numbers = [float(part) for part in re.findall(r"\d+", re.split(r"[^\d.]", version, maxsplit=1)[0])]
-    return (*numbers, float("inf")) if version.endswith("~") else tuple(numbers)
 
 
 def _release(

@@ -39,7 +39,7 @@ async def operate(link: Link, op: str, request: Mapping[str, Any]) -> dict[str, 
 
 async def _bring(link: Link) -> str:
     """The folder on the device that holds our device programs."""
-    digest, files = _programs()
+    digest, files = programs()
     folder = f"{link.root}/tools/{digest}"
     if await link.stat(f"{folder}/complete") is None:
         for path in files:
@@ -49,7 +49,8 @@ async def _bring(link: Link) -> str:
 
 
 @cache
-def _programs() -> tuple[str, tuple[Path, ...]]:
+def programs() -> tuple[str, tuple[Path, ...]]:
+    """Our programs for devices, and the digest that their folder is named by."""
     files = (PACKAGE / "__init__.py", *sorted((PACKAGE / "device").glob("*.py")))
     total = hashlib.sha256()
     for path in files:
