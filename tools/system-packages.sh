@@ -1,6 +1,7 @@
 #!/bin/sh
-# System packages that some tests need: a Chromium and a Chinese font for the report, a compiler for cannsim, an SSH server. Installed where that may be
-# done unasked (apt, and root or a password-less sudo); elsewhere the tests that need them say so and are skipped.
+# System packages that some tests need: a Chromium and a Chinese font for the report, a compiler for cannsim, an SSH
+# server. Installed where that may be done unasked (apt, and root or a password-less sudo); elsewhere the tests that
+# need them say so and are skipped.
 set -u
 
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="chromium"
@@ -13,6 +14,8 @@ command -v g++ >/dev/null || missing="${missing:-} g++"   # cannsim is C++
 command -v cmake >/dev/null || missing="${missing:-} cmake"
 [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || missing="${missing:-} openssh-server"   # the devices of the tests
 command -v ssh >/dev/null || missing="${missing:-} openssh-client"
+command -v aarch64-linux-gnu-g++ >/dev/null || missing="${missing:-} g++-aarch64-linux-gnu"   # programs for boards
+[ -f /usr/include/opencv4/opencv2/core.hpp ] || missing="${missing:-} libopencv-dev"          # programs that read photos
 [ -z "${missing:-}" ] && exit 0
 [ "$(uname)" = Linux ] || exit 0
 
@@ -25,6 +28,15 @@ if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_r
     exit 0
 fi
 echo "Installing system packages for the tests: ${missing}"
+# Debian starts a server that it installs, now and at every boot. The tests start their own: this machine gets none.
+policy=/usr/sbin/policy-rc.d
+case "$missing" in *openssh-server*)
+    [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null && $as_root chmod 755 "$policy" && ours=yes; } ;;
+esac
 $as_root apt-get -qq update && DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq install -y --no-install-recommends $missing >/dev/null ||
     echo "That failed. Tests that need ${missing} will say so."
+[ -z "${ours:-}" ] || $as_root rm -f "$policy"
+case "$missing" in *openssh-server*)
+    command -v systemctl >/dev/null && $as_root systemctl --quiet disable ssh.service ssh.socket 2>/dev/null ;;
+esac
 exit 0
