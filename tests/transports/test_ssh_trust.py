@@ -183,3 +183,17 @@ def test_a_jump_host_is_passed_and_checked(own: Sshd, device: Sshd, scheme: str,
     known.write_text(device.known_hosts.read_text())
     with pytest.raises(DeviceError, match=rf"127\.0\.0\.1:{own.port}.*not known here"):
         hello(address, tmp_path / "root2")
+
+
+def test_without_the_package_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
+    with pytest.raises(ConfigError, match="asyncssh") as told:
+        hello("ssh://board", tmp_path)
+    assert "edgewright[ssh]" in told.value.remedy and "openssh://" in told.value.remedy
+
+
+def test_without_the_program_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="no ssh on this machine") as told:
+        hello("openssh://board", tmp_path)
+    assert "ssh://" in told.value.remedy
