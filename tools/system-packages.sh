@@ -16,6 +16,8 @@ command -v cmake >/dev/null || missing="${missing:-} cmake"
 command -v ssh >/dev/null || missing="${missing:-} openssh-client"
 command -v aarch64-linux-gnu-g++ >/dev/null || missing="${missing:-} g++-aarch64-linux-gnu"   # programs for boards
 [ -f /usr/include/opencv4/opencv2/core.hpp ] || missing="${missing:-} libopencv-dev"          # programs that read photos
+command -v docker-registry >/dev/null || missing="${missing:-} docker-registry"   # where bundles are pushed in the tests
+command -v skopeo >/dev/null || missing="${missing:-} skopeo"                     # the other reader of our image layout
 [ -z "${missing:-}" ] && exit 0
 [ "$(uname)" = Linux ] || exit 0
 

@@ -142,8 +142,7 @@ class Program(object):
         except ServiceError:
             self.close()
             raise
-        name, _, version = str(ready.get("runtime") or "program").rpartition(" ")
-        self.runtime = {"program": "%s %s" % (name, version) if name else version}
+        self.runtime = {"program": str(ready.get("runtime") or "")}
 
     def _exchange(self, parts: Sequence[Any], patience_s: float) -> Dict[str, Any]:
         """Writes the parts and reads one line. A program that takes too long is ended, which ends the reading."""

@@ -74,9 +74,8 @@ public:
     }
 
     std::string runtime() const override {
-        std::int32_t major = 0, minor = 0, patch = 0;
-        acl::check(aclrtGetVersion(&major, &minor, &patch), "aclrtGetVersion");
-        return "AscendCL " + std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+        const char* chip = aclrtGetSocName();
+        return std::string("AscendCL ") + (chip == nullptr ? "on an unknown chip" : chip);
     }
 
 private:
