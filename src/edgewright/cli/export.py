@@ -59,7 +59,7 @@ def export_code(
             from edgewright.pipeline.export_profiler import export_profiler
 
             profiler = export_profiler(project, output)
-            told, notes = profiler.to_json(), ()
+            told, notes = profiler.to_json(), profiler.notes
             following = f"run what {output}/README.md says on the machine with the accelerator"
         for note in notes:
             progress.note(note)

@@ -212,7 +212,7 @@ async def sweep(bench: Bench, artifact: Artifact, batches: Sequence[int] = (1, 4
                 bench.progress.stage("benchmark", recipe.name)
                 entrant = replace(await _entrant(bench, str(batch), built), batch=batch)
                 found |= await race(bench.link, [entrant], await bench.race_samples(), bench.progress, rounds=3)
-            except (DeviceError, ToolError):
+            except (DeviceError, InputError, ToolError):
                 continue
         stored = bench.store.put("sweep", key, _Race(found))
     return {int(batch): measurement for batch, measurement in stored.measurements.items()}

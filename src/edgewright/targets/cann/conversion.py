@@ -53,7 +53,7 @@ def _prepare(
     role: Role, model: Model, spec: TaskSpec, recipe: Recipe, calibration: Dataset | None, folder: Path
 ) -> Conversion:
     folder.mkdir(parents=True, exist_ok=True)
-    steps = tuple(_at_batch(step, recipe.batch) for step in recipe.graph)
+    steps = _at_batch(recipe)
     carried = is_quantised(model.path)
     if carried:  # nothing may come between a quantiser's nodes and the converter
         steps = tuple(step for step in steps if step.kind in ("fix_batch",))
@@ -86,8 +86,11 @@ def _prepare(
     return Conversion(role, folder, tuple(commands), inputs, outputs, task, tuple(notes), found)
 
 
-def _at_batch(step: Step, batch: int) -> Step:
-    return Step(step.kind, {"batch": batch}) if step.kind == "fix_batch" else step
+def _at_batch(recipe: Recipe) -> tuple[Step, ...]:
+    """The recipe's steps with its batch; a graph whose batch nobody settles at one is opened to a larger one."""
+    batch = Step("fix_batch", {"batch": recipe.batch})
+    steps = tuple(batch if step.kind == "fix_batch" else step for step in recipe.graph)
+    return steps if batch in steps or recipe.batch == 1 else (batch, *steps)
 
 
 def _name_nodes(graph: Any) -> None:

@@ -1,0 +1,173 @@
+"""Recipes to .om files by the vendor's commands, on the stand-in: what is decided, what is refused, what is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from om import small
+
+from edgewright import targets, transports
+from edgewright.core.errors import ConfigError, InputError, ToolError
+from edgewright.core.facts import Facts
+from edgewright.core.model import Model, TensorSpec
+from edgewright.core.task import Dataset, Sample, TaskSpec
+from edgewright.targets import emit
+from edgewright.targets.calibration import Calibration
+from edgewright.targets.cann import sensitivity
+
+TASK = TaskSpec("tensors")
+CANN = targets.get("cann")
+FACTS = Facts(
+    "here", "cann", machine="x86_64", simulated=True, accelerator={"soc_version": "Ascend310B4", "cann": "8.1.RC1"}
+)
+
+
+def model_of(path: Path, shape: tuple[Any, ...] = (1, 3, 16, 16), opset: int = 11) -> Model:
+    return Model(path, path.name, (TensorSpec("x", "float32", shape),), (TensorSpec("y", "float32", ()),), opset)
+
+
+@pytest.fixture
+def model(tmp_path) -> Model:
+    small(tmp_path / "small.onnx", [1, 3, 16, 16])
+    return model_of(tmp_path / "small.onnx")
+
+
+@pytest.fixture
+def samples(tmp_path) -> Dataset:
+    random = np.random.default_rng(5)
+    found = []
+    for i in range(6):
+        path = tmp_path / f"{i}.npz"
+        np.savez(path, x=random.normal(size=(1, 3, 16, 16)).astype(np.float32))
+        found.append(Sample(str(i), path))
+    return Dataset("samples", tuple(found), False, "0")
+
+
+@pytest.fixture
+def build(toolkit, tmp_path, monkeypatch):
+    """build(model, recipe, samples) -> (result, folder), with the tools of the stand-in."""
+    for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CANNSIM_STATE_DIR", str(toolkit.state))
+
+    def run(model, recipe, samples=None, prefix=toolkit.prefix, task=TASK):
+        async def story():
+            host = await transports.get("local").open("local", root=str(tmp_path / "host"))
+            try:
+                chained = replace(recipe, toolchain={**recipe.toolchain, "toolkit": str(prefix)})
+                return await CANN.build_on(host, {"main": model}, task, chained, samples, tmp_path / recipe.name)
+            finally:
+                await host.close()
+
+        return asyncio.run(story()), tmp_path / recipe.name
+
+    return run
+
+
+def recipes(model: Model, **options: Any) -> dict[str, Any]:
+    return {recipe.name: recipe for recipe in CANN.offers(model, TASK, FACTS, options, True)}
+
+
+def test_the_ladder_repairs_only_what_failed(model):
+    found = recipes(model)
+    assert list(found) == ["int8", "mixed", "fp16", "fp16-mixed", "origin"]
+    assert found["mixed"].only_if_failed == ("int8",)
+    assert found["origin"].only_if_failed == ("fp16", "fp16-mixed")
+
+
+def test_int8_is_calibrated_counted_and_called_simulated(build, model, samples):
+    result, folder = build(model, recipes(model)["int8"], samples)
+    assert result.quantised == {"weighted": 2, "int8": 2}
+    assert result.service.simulated
+    assert (folder / "model" / "main.om").is_file() and (folder / "logs" / "main" / "amct_onnx.log").is_file()
+    assert any("6 batches" in note for note in result.notes)
+
+
+def test_a_batch_is_calibrated_and_converted_whole(build, model, samples):
+    recipe = replace(recipes(model)["int8"], batch=4)
+    result, _ = build(model, recipe, samples)
+    assert result.service.engines["main"].inputs[0].shape == (4, 3, 16, 16)
+    assert any("2 batches" in note for note in result.notes), "six samples, the last batch filled up"
+
+
+def test_mixed_leaves_the_layer_in_fp16_that_int8_changes_most(build, model, samples):
+    result, _ = build(model, recipes(model)["mixed"], samples)
+    assert result.quantised == {"weighted": 2, "int8": 1}
+    assert any("stay in FP16" in note for note in result.notes)
+
+
+def test_layers_are_ranked_by_the_noise_that_eight_bits_add(model, samples):
+    graph = emit.read_graph(model.path)
+    port = emit.ports(graph, TASK)
+    ranked = sensitivity.rank(graph, Calibration(samples, TASK, *port, 6))
+    assert {layer.name for layer in ranked} == {"conv1", "conv2"}
+    assert 10 < ranked[0].sqnr_db <= ranked[-1].sqnr_db < 80
+
+
+def test_a_model_with_quantisation_of_its_own_is_taken_over_and_never_calibrated(build, tmp_path, model, samples):
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def __init__(self):
+            self.left = [{"x": np.load(sample.path)["x"]} for sample in samples.samples]
+
+        def get_next(self):
+            return self.left.pop() if self.left else None
+
+    own = tmp_path / "qat.onnx"
+    quantize_static(
+        str(model.path), str(own), Reader(), quant_format=QuantFormat.QDQ, weight_type=QuantType.QInt8,
+        activation_type=QuantType.QInt8, per_channel=False,
+    )  # fmt: skip
+    carried = model_of(own)
+    found = recipes(carried)
+    assert list(found) == ["int8"] and found["int8"].quantiser == {"kind": "convert"}
+    result, folder = build(carried, found["int8"])
+    assert result.quantised["int8"] == 2 and (folder / "model" / "main.om").is_file()
+
+
+def test_what_the_vendors_tool_refuses_comes_with_its_code(build, tmp_path, model):
+    recipe = recipes(model)["fp16"]
+    wrong = replace(recipe, toolchain={**recipe.toolchain, "op_precision_mode": {"Relu": "as fast as it goes"}})
+    with pytest.raises((ToolError, ConfigError)) as caught:
+        build(model, wrong)
+    assert caught.value.remedy
+
+
+def test_without_a_toolkit_the_way_around_is_named(build, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ToolError, match="no CANN toolkit") as caught:
+        build(model, recipes(model)["fp16"], prefix=tmp_path / "nowhere")
+    assert "export-code convert" in caught.value.remedy
+
+
+def test_an_open_shape_is_refused_with_the_key_to_set(build, tmp_path):
+    small(tmp_path / "open.onnx", [1, 3, "h", "w"])
+    model = model_of(tmp_path / "open.onnx", (1, 3, None, None))
+    with pytest.raises(InputError, match="fixed shapes") as caught:
+        build(model, recipes(model)["fp16"])
+    assert "inputs:" in caught.value.remedy
+
+
+def test_another_chip_than_the_devices_is_refused(model):
+    with pytest.raises(ConfigError, match="Ascend310B1"):
+        recipes(model, soc_version="Ascend310B1")
+    with pytest.raises(ConfigError, match=r"310B4|310B1"):
+        recipes(model, soc_version="Ascend310B")
+
+
+def test_the_file_handed_to_the_converter_is_opset_11(build, tmp_path, samples):
+    small(tmp_path / "new.onnx", [1, 3, 16, 16])
+    graph = onnx.load(str(tmp_path / "new.onnx"))
+    graph.opset_import[0].version = 17
+    graph.ir_version = 8
+    onnx.save(graph, str(tmp_path / "new.onnx"))
+    model = model_of(tmp_path / "new.onnx", opset=17)
+    result, _ = build(model, recipes(model)["fp16"])
+    assert any("opset 17 → 11" in note for note in result.notes)
