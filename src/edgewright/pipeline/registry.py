@@ -140,12 +140,11 @@ class Registry:
         with self._opened("GET", f"blobs/sha256:{digest}", wanted) as answer:
             if answer.status not in (200, 206):
                 raise self._refused(answer.status, answer.read(ANSWER_LIMIT))
-            goes_on = answer.status == 206 and str(answer.headers.get("Content-Range", "")).startswith(
-                f"bytes {there}-"
-            )
+            ranged = str(answer.headers.get("Content-Range", "")).startswith(f"bytes {there}-")
+            start = there if answer.status == 206 and ranged else 0
             with path.open("ab") as file:
-                file.truncate(there if goes_on else 0)
-                left = size - file.tell()
+                file.truncate(start)
+                left = size - start
                 while left > 0 and (block := answer.read(min(BLOCK, left))):
                     file.write(block)
                     left -= len(block)

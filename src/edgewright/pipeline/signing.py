@@ -172,12 +172,12 @@ class Verified(Record):
 def verify(bundle: Bundle, allowed: Path | None = None) -> Verified:
     """The bundle's signature and its provenance, verified as a device would that knows the time. InputError where the
     bundle is unsigned, the signature does not fit, or its signer is not in the file `allowed`, at this time."""
+    listed = read_signers(allowed) if allowed is not None else ()
     signed = signed_beside(bundle)
     if signed is None:
         raise InputError(f"{bundle.path} is not signed.", "Sign it: `edgewright bundle sign`.")
-    made = signature.read(signed.signature)
-    own = signers.Signer("", made.public, None, None, None)
-    known = (own,) if allowed is None else read_signers(allowed)
+    own = signers.Signer("", signature.read(signed.signature).public, None, None, None)
+    known = listed or (own,)
     try:
         lines, public = trust.signers_of(known, signed.statement, signed.signature)
         stated, floor = trust.parse_statement(signed.statement), {"time": int(time.time())}
