@@ -107,7 +107,7 @@ def test_a_conversion_made_elsewhere_is_taken_back_and_run_goes_on_from_it(ascen
     ascend.started()
     ended = ascend.run("--no-deploy")
     assert ended.code == 0, ended.err
-    assert not [line for line in ascend.started() if "precision_mode_v2=fp16 " in line and "images:1,3" in line]
+    assert not [line for line in ascend.started() if "precision_mode_v2=fp16 --log" in line and "images:1,3" in line]
 
 
 def test_a_conversion_of_another_model_is_refused(ascend, toolkit):
