@@ -198,6 +198,26 @@ def test_stop_ends_a_program_that_ignores_politeness(
     assert asyncio.run(story()) == -signal.SIGKILL
 
 
+def test_a_line_that_comes_late_is_not_lost(device: Sshd, scheme: str) -> None:
+    """A time-out of `read_line` leaves the program, and the line, for the next call; long lines come whole."""
+    code = "import sys\nfor line in sys.stdin:\n    import time; time.sleep(1); print(line.strip() * 2, flush=True)"
+
+    async def story() -> None:
+        link = await _open(device, scheme)
+        process = await link.start([link.python, "-c", code])
+        long = "y" * 3_000_000
+        await process.write_line(long)
+        with pytest.raises(DeviceError, match="said nothing"):
+            await process.read_line(0.2)
+        assert await process.read_line(30) == long * 2
+        assert await process.stop() == 0
+        with pytest.raises(DeviceError):
+            await process.write_line("after the end")
+        await link.close()
+
+    asyncio.run(story())
+
+
 def test_writing_to_a_dead_program_says_its_last_words(device: Sshd, usual: str) -> None:
     async def story() -> None:
         link = await _open(device, usual)
