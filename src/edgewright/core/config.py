@@ -154,6 +154,9 @@ class ServeConfig(_Section):
     engine: Literal["python", "cpp"] = Field(
         "python", description="What makes predictions: the Python that was checked, or a C++ program built from its data."
     )
+    wheels: bool = Field(
+        False, description="Carry the runtime's packages in the bundle: the device needs no pip and no internet."
+    )
 
 
 class WatchConfig(_Section):

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any, Callable, Mapping
 
-from edgewright.device import durable, processes
+from edgewright.device import durable, processes, wheels
 from edgewright.device.log import Log
 from edgewright.device.release import Layout
 
@@ -94,8 +94,8 @@ class Child(object):
 
 
 def environment(folder: str, layout: Layout) -> Mapping[str, str]:
-    """For a program that runs out of a release: its own code, the variables that its runtime needs on this device (they
-    came with the installation: nothing here reads a login shell's files), and no compiled files left inside it."""
+    """For a program that runs out of a release: its own code and packages, the variables that its runtime needs on this
+    device (they came with the installation: nothing here reads a login shell's files), no compiled files left in it."""
     own = durable.read_json(os.path.join(folder, "release.json")) or {}
     wanted = (own.get("serve") or {}).get("environment") or {}
     found = dict(os.environ)
@@ -103,9 +103,9 @@ def environment(folder: str, layout: Layout) -> Mapping[str, str]:
         value = str(value)
         lists = name in ("PATH", "LD_LIBRARY_PATH") and found.get(name) and found[name] != value
         found[name] = value + ":" + found[name] if lists else value
-    more = ":" + wanted["PYTHONPATH"] if wanted.get("PYTHONPATH") else ""
+    more = [wanted["PYTHONPATH"]] if wanted.get("PYTHONPATH") else []
     found.update(
-        PYTHONPATH=os.path.join(folder, "app") + more,
+        PYTHONPATH=":".join([os.path.join(folder, "app"), *wheels.folders(layout, own), *more]),
         PYTHONNOUSERSITE="1",
         PYTHONUNBUFFERED="1",
         PYTHONPYCACHEPREFIX=os.path.join(layout.run, "compiled"),

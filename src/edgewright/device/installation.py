@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Dict, Mapping, Optional, Set
 
-from edgewright.device import durable, trust
+from edgewright.device import durable, trust, wheels
 from edgewright.device.child import environment
 from edgewright.device.journal import Journal
 from edgewright.device.release import OWN_FILE, Layout, Manifest, Rejected, ReleaseError, parse_manifest
@@ -111,6 +111,9 @@ class Installation(object):
             except OSError:  # a file system without hard links, or too many of one file
                 shutil.copyfile(self._layout.blob(layer.digest), path)
         own = {"number": self._number, "digest": self._digest, "serve": self._serve, "installed": time.time()}
+        packages = wheels.unpack_all(self._layout, manifest)
+        if packages:
+            own["packages"] = packages
         if self._admitted:
             own["signed"] = dict(self._admitted)
         durable.write_json(os.path.join(making, OWN_FILE), own)
@@ -281,6 +284,7 @@ def collect(layout: Layout) -> None:
     for name in os.listdir(layout.releases):
         if name not in kept:
             shutil.rmtree(layout.folder(name), ignore_errors=True)
+    wheels.collect(layout, [layout.describe(name) or {} for name in kept])
     for digest in set(os.listdir(layout.blobs)) - used:
         durable.remove(os.path.join(layout.blobs, digest))
     for name in os.listdir(layout.incoming):

@@ -140,6 +140,7 @@ class Layout(object):
         self.blobs = os.path.join(self.root, "blobs", "sha256")
         self.incoming = os.path.join(self.root, "incoming")
         self.releases = os.path.join(self.root, "releases")
+        self.packages = os.path.join(self.root, "packages")
         self.spool = os.path.join(self.root, "spool")
         self.run = os.path.join(self.root, "run")
         self.journal = os.path.join(self.root, "journal.jsonl")
@@ -150,7 +151,7 @@ class Layout(object):
         self.log = os.path.join(self.run, "agent.log")
 
     def make(self) -> None:
-        for folder in (self.blobs, self.incoming, self.releases, self.spool, self.run):
+        for folder in (self.blobs, self.incoming, self.releases, self.packages, self.spool, self.run):
             os.makedirs(folder, exist_ok=True)
 
     def blob(self, digest: str) -> str:

@@ -149,7 +149,7 @@ async def _settings(serve: ServeConfig, link: Link) -> dict[str, Any]:
         if await link.stat(path) is None:
             raise ConfigError(f"serve.source: there is no {path} on {link.address}.", "Give a path of the device.")
         source = kind + path
-    settings = {**serve.model_dump(), "source": source}
+    settings = {**serve.model_dump(exclude={"wheels"}), "source": source}
     environment = dict(getattr(link, "environment", {}))
     return {**settings, "environment": environment} if environment else settings
 

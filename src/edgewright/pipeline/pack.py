@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgewright.pipeline.bundle import PRECISIONS, Bundle, Needs, write_bundle
 from edgewright.pipeline.golden import Golden
 from edgewright.pipeline.provenance import provenance
 from edgewright.pipeline.signing import PROVENANCE, beside
+from edgewright.pipeline.wheels import Wheels
 
 BASE_MEMORY = 96 << 20
 """A Python with numpy, OpenCV and the agent, before any model."""
@@ -30,6 +32,7 @@ def pack(
     goal: GoalConfig | None = None,
     evidence: Mapping[str, Any] | None = None,
     inputs: Mapping[str, str] | None = None,
+    wheels: Wheels | None = None,
 ) -> Bundle:
     """A bundle in the folder `out`; the same inputs give the same digest. What was measured (`evidence`,
     and the decision's sentences, which quote it) lies beside it in `<out>.attestation.json`, and how it came about
@@ -42,10 +45,13 @@ def pack(
         if path.is_file():
             files[path.relative_to(golden.folder).as_posix()] = path
     files["decision.json"] = canonical(_decided(artifact, decision))
-    files["needs.json"] = canonical(needs(artifact, golden))
+    files["needs.json"] = canonical(needs(artifact, golden, wheels))
+    if wheels is not None:
+        files |= {f"wheels/{name}": wheels.folder / name for name in wheels.files}
     files["gate.json"] = canonical(_gate(goal))
     bundle = write_bundle(files, _config(artifact), artifact.service.name, out)
-    attest(bundle, {"decision": decision, "evidence": evidence or {}})
+    packages = {"packages": {"for": wheels.platform, "executed": wheels.executed}} if wheels else {}
+    attest(bundle, {"decision": decision, "evidence": evidence or {}, **packages})
     told = provenance(bundle, artifact, decision, golden, goal=goal, inputs=inputs)
     write_text(str(beside(bundle.path, PROVENANCE)), json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     return bundle
@@ -59,14 +65,15 @@ def attest(bundle: Bundle, statements: Mapping[str, Any]) -> Path:
     return path
 
 
-def needs(artifact: Artifact, golden: Golden) -> Needs:
-    """What a device must be. A verdict counts for the runtime it was measured with: same major and minor."""
+def needs(artifact: Artifact, golden: Golden, wheels: Wheels | None = None) -> Needs:
+    """What a device must be. A verdict counts for the runtime it was measured with: same major and minor; what `wheels`
+    carry need not be there, but they are for one Python and one machine."""
     runtimes = {
         name: _same_minor(version) for name, version in golden.runtime.items() if name not in ("python", "numpy")
     }
     weights = sum((artifact.folder / name).stat().st_size for name in artifact.files if name.startswith("model/"))
     soc, labels = str(artifact.recipe.toolchain.get("soc_version") or ""), list(artifact.service.task.labels)
-    return Needs(
+    found = Needs(
         machine=golden.machine,
         memory_bytes=BASE_MEMORY + 2 * weights,
         disk_bytes=sum((artifact.folder / name).stat().st_size for name in artifact.files),
@@ -75,6 +82,22 @@ def needs(artifact: Artifact, golden: Golden) -> Needs:
         soc_version=soc,
         labels=len(labels),
         labels_digest=digest_of(labels) if labels else "",
+    )
+    return found if wheels is None else _carrying(found, wheels)
+
+
+def _carrying(found: Needs, wheels: Wheels) -> Needs:
+    python = wheels.platform.python
+    major, minor = (int(part) for part in python.split("."))
+    packed = sum((wheels.folder / name).stat().st_size for name in wheels.files)
+    return replace(
+        found,
+        machine=wheels.platform.machine,
+        python=python,
+        python_below=f"{major}.{minor + 1}",
+        glibc=wheels.glibc,
+        disk_bytes=found.disk_bytes + packed + wheels.unpacked,
+        runtimes={name: held for name, held in found.runtimes.items() if not wheels.carries(name)},
     )
 
 

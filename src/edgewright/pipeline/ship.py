@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from edgewright.core.config import ServeConfig, TargetConfig
@@ -12,7 +13,8 @@ from edgewright.core.record import digest_of
 from edgewright.core.verdict import Decision
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.deploy import DeployPlan, Release, deploy, plan_deploy
-from edgewright.pipeline.golden import record_golden
+from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.golden import Golden, record_golden
 from edgewright.pipeline.load import Data, data_base
 from edgewright.pipeline.native_program import with_program
 from edgewright.pipeline.pack import pack
@@ -20,6 +22,7 @@ from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
 from edgewright.pipeline.provenance import inputs_of
 from edgewright.pipeline.signing import vouch
+from edgewright.pipeline.wheels import Wheels, platform_of, requirements, resolve, tried
 from edgewright.store.cache import code_version
 
 
@@ -32,19 +35,33 @@ async def seal(
     golden = await record_golden(project.store, artifact, datasets.validation, link)
     if project.config.serve.engine == "cpp":
         artifact = await with_program(project, artifact, link, progress)
+    wheels = await _wheels(project, artifact, golden, link) if project.config.serve.wheels else None
     code = code_version("pipeline/pack", "pipeline/bundle", "pipeline/provenance", "device")
     key = digest_of(
-        code, artifact.files, golden.folder.name, decision.target, decision.verdict, project.config.goal.model_dump()
+        code,
+        artifact.files,
+        golden.folder.name,
+        decision.target,
+        decision.verdict,
+        project.config.goal.model_dump(),
+        wheels.files if wheels else None,
     )
     kept = project.store.get("bundle", key, Bundle)
     if kept is None or not kept.path.is_dir():
         out = project.store.folder("bundle", key)
         roles = {"calibration": datasets.calibration, "validation": datasets.validation}
         inputs = inputs_of(project.model_spec(), {role: data.digest for role, data in roles.items() if data})
-        bundle = pack(artifact, decision, golden, out, goal=project.config.goal, inputs=inputs)
+        bundle = pack(artifact, decision, golden, out, goal=project.config.goal, inputs=inputs, wheels=wheels)
         kept = project.store.put("bundle", key, bundle)
     vouch(kept, project.config.sign, project.base)
     return kept
+
+
+async def _wheels(project: Project, artifact: Artifact, golden: Golden, link: Link) -> Wheels:
+    """The packages of the service for the device's own platform; imported there, where that is this machine."""
+    target = platform_of(await operate(link, "status", {}))
+    found = resolve(project.store, requirements(artifact.service, golden, project.config.serve.source), target)
+    return replace(found, executed=await tried(found, link))
 
 
 async def ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link, progress: Progress) -> Release:
