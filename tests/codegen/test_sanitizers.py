@@ -49,7 +49,7 @@ def checked(toolkit, detector, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sanitized")
     options = [
         "-DSANITIZE=address,undefined",
-        "-DCMAKE_BUILD_TYPE=Debug",
+        "-DCMAKE_BUILD_TYPE=None",
         "-DWITH_OPENCV=OFF",
         "-DWARNINGS_AS_ERRORS=ON",
     ]

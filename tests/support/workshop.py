@@ -196,7 +196,7 @@ def refused(
         check=False,
     )
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert done.returncode > 0, done
+    assert done.returncode > 0, done.stderr[-2000:]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("predict: ")
     return done.returncode, lines[0]

@@ -1,8 +1,10 @@
 // Images, folders, videos and cameras through OpenCV.
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
@@ -16,6 +18,13 @@ namespace app {
 namespace {
 
 const std::vector<std::string> endings = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"};
+// By name and not by content: some decoder takes any bytes for a film.
+const std::vector<std::string> films = {".mp4", ".m4v", ".mov", ".avi",  ".mkv", ".webm", ".mpg",
+                                        ".mpeg", ".ts",  ".wmv", ".h264", ".264", ".h265", ".mjpeg"};
+
+bool among(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 Image from_bgr(const cv::Mat& bgr) {
     Image image{bgr.cols, bgr.rows, {}};
@@ -94,6 +103,8 @@ std::unique_ptr<Source> film(const std::string& word, cv::VideoCapture capture) 
 }  // namespace
 
 std::unique_ptr<Source> open_source(const std::string& word) {
+    // Each of OpenCV's readers would tell why it is not the one for this file.
+    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
     const std::string camera = "camera:";
     if (word.rfind(camera, 0) == 0) {
         const std::string number = word.substr(camera.size());
@@ -108,9 +119,9 @@ std::unique_ptr<Source> open_source(const std::string& word) {
     if (!std::filesystem::exists(word)) throw Failure(Exit::input, "There is no file " + word + ".");
     std::string ending = std::filesystem::path(word).extension().string();
     for (char& letter : ending) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-    for (const std::string& known : endings)
-        if (ending == known) return std::make_unique<Pictures>(std::vector<std::string>{word});
-    return film(word, cv::VideoCapture(word));
+    if (among(endings, ending)) return std::make_unique<Pictures>(std::vector<std::string>{word});
+    if (among(films, ending)) return film(word, cv::VideoCapture(word));
+    throw Failure(Exit::input, word + " has no ending of an image or a video.");
 }
 
 void write_image(const std::string& path, const Image& image) {
