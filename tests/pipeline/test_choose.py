@@ -132,3 +132,30 @@ def test_a_candidate_that_could_not_be_built_is_named_and_never_chosen() -> None
 def test_the_front_keeps_only_what_nobody_beats() -> None:
     verdicts = [candidate("int8", 3, 4, drop=0.3), candidate("bf16", 10, 1.0, drop=0.1), candidate("fp32", 9, 1.3)]
     assert [v.recipe.name for v in front(verdicts)] == ["int8", "fp32"]
+
+
+def test_a_variant_that_is_not_measurably_faster_loses_to_what_it_varies() -> None:
+    plain, other = candidate("int8", 3, 4.0), candidate("int8", 2.98, 4.02)
+    variant = replace(other, recipe=replace(other.recipe, name="int8-threads1"))
+    decision = choose("t", [plain, variant], GoalConfig())
+    assert decision.chosen == "int8"
+    assert "int8-threads1 is passed over: it is not measurably faster than int8, which is plainer." in (
+        decision.sentences
+    )
+
+
+def test_int8_of_which_nothing_executed_in_int8_is_none() -> None:
+    recipe = Recipe("int8", "planted", "int8", quantiser={"kind": "static"})
+    service = ServiceSpec("planted", "planted", "int8", TaskSpec("null"), {})
+    artifact = Artifact(recipe, Path(), {}, service, 4 << 20, 1.0)
+    figures = {"map50_95": metric(0.5, 0.0, 0.1)}
+    goal = GoalConfig(max_drop={"map50_95": 0.5})
+
+    def verdict_of(**executed: float) -> Verdict:
+        return judge(artifact, figures, replace(measured(3, 4), executed=executed), goal, goal.max_drop)
+
+    assert verdict_of(fp32=1.0).verdict == "fail"
+    assert "nothing of it executed in INT8 (fp32 100%)" in verdict_of(fp32=1.0).reasons
+    assert verdict_of(int8=0.5, fp16=0.5).verdict == "pass"
+    unknown = verdict_of()
+    assert unknown.verdict == "pass" and any("not known on this device" in reason for reason in unknown.reasons)

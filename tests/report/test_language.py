@@ -57,6 +57,7 @@ def test_a_finding_keeps_its_figures_and_mark_in_chinese() -> None:
         "a is chosen for size: 30.00 ms, 3.33 (3.17 to 3.50) times the speed of the baseline.",
         "a fails: map50_95 drops +1.10 points (+0.61 to +1.60, limit 0.5).",
         "a is passed over: it is not measurably faster than b, which is more accurate.",
+        "a-x is passed over: it is not measurably faster than a, which is plainer.",
         "a keeps the goal too, but b is better for latency (1.73 times its speed).",
         "map50_95 drops +0.28 points (-0.35 to +0.91, limit 0.5): 128 samples cannot decide it, about 2,400 samples "
         "would decide",

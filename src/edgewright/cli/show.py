@@ -186,11 +186,15 @@ def _facts(found: Facts) -> Iterable[tuple[str, str]]:
         f"{found.memory / gib:.1f} GiB, {found.bandwidth:.1f} GB/s; disk {found.disk_free / gib:.1f} GiB free",
     )
     yield "instructions", " ".join(found.isa) or "none of note"
+    chip = found.accelerator
+    if chip.get("chip"):
+        held = int(chip.get("memory") or 0)
+        more = [f"run mode {chip.get('run_mode')}", *([f"{held / gib:.1f} GiB"] if held else [])]
+        yield "accelerator", f"{chip.get('soc_version')}, {', '.join(more)}"
     yield (
         "peaks",
-        ", ".join(
-            f"{dtype} {peak:.0f} G{'OP' if dtype == 'int8' else 'FLOP'}/s" for dtype, peak in found.peaks.items()
-        ),
+        ", ".join(f"{dtype} {peak:.0f} G{'OP' if dtype == 'int8' else 'FLOP'}/s" for dtype, peak in found.peaks.items())
+        or "not measured",
     )
     yield "runtimes", ", ".join(f"{name} {version}" for name, version in found.runtimes.items())
 

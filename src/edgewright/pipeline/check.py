@@ -221,7 +221,8 @@ async def sweep(bench: Bench, artifact: Artifact, batches: Sequence[int] = (1, 4
 def _of_batch(recipe: Recipe, batch: int) -> Recipe:
     """Opened at that batch, or built for it where the family's artefacts hold one shape."""
     name = f"{recipe.name}-batch{batch}"
-    if getattr(targets.get(recipe.family), "builds_batches", False):
+    gears = recipe.toolchain.get("gears")  # several shapes in one artefact: it is opened at any of them
+    if getattr(targets.get(recipe.family), "builds_batches", False) and not gears:
         return replace(recipe, name=name, batch=batch)
     return replace(recipe, name=name, runtime={**recipe.runtime, "batch": batch})
 

@@ -1,7 +1,7 @@
 """Choose: the candidate that keeps the goal and does best by it, with the reasons in sentences. Pure.
 
-Never chosen: a candidate that is not measurably faster than a more accurate one. Where intervals of
-the speed against the baseline overlap, the more accurate one wins.
+Never chosen: a candidate that is not measurably faster than a more accurate one, nor a variant that is not
+measurably faster than what it varies. Where intervals overlap, the more accurate and the plainer one wins.
 """
 
 from __future__ import annotations
@@ -78,15 +78,21 @@ def _miss(verdict: Verdict, goal: GoalConfig) -> tuple[float, str]:
 
 
 def _pointless(verdict: Verdict, keeping: Sequence[Verdict], goal: GoalConfig) -> Verdict | None:
-    """A more accurate candidate that is as fast: slower is never worth it; for a speed goal, not
-    measurably faster is not worth it either."""
+    """A more accurate candidate, or the plain one of a variant, that is as fast: slower is never worth it; for a
+    speed goal, not measurably faster is not worth it either."""
     for other in keeping:
-        if rung(other.recipe) <= rung(verdict.recipe):
+        if rung(other.recipe) <= rung(verdict.recipe) and not _varies(verdict, other):
             continue
         gain = gained(verdict, other)
         if (gain.value if goal.optimise in ("size", "memory") else gain.low) <= 1.0:
             return other
     return None
+
+
+def _varies(verdict: Verdict, other: Verdict) -> bool:
+    """Whether it is a variant of `other`, by the names that targets give them: the same and a setting."""
+    same = verdict.recipe.precision == other.recipe.precision
+    return same and verdict.recipe.name.startswith(f"{other.recipe.name}-")
 
 
 def gained(verdict: Verdict, other: Verdict) -> Estimate:
@@ -148,7 +154,8 @@ def _passed_over(verdict: Verdict, best: Verdict, keeping: Sequence[Verdict], go
         return f"{name} fails: {_first_miss(verdict)}."
     other = _pointless(verdict, keeping, goal)
     if other is not None:
-        return f"{name} is passed over: it is not measurably faster than {other.recipe.name}, which is more accurate."
+        why = "which is plainer" if _varies(verdict, other) else "which is more accurate"
+        return f"{name} is passed over: it is not measurably faster than {other.recipe.name}, {why}."
     gain = gained(best, verdict)
     why = f"{best.recipe.name} is better for {goal.optimise} ({gain.value:.2f} times its speed)"
     return f"{name} keeps the goal too, but {why}."

@@ -54,6 +54,7 @@ def judge(
         elif verdict == UNDECIDED and result.drop is not None and result.drop.value > limit:
             verdict, reason = FAIL, f"{reason}, and the point estimate misses the limit"
         found.append((verdict, reason))
+    found += _executed(artifact, measurement)
     found += _speed(measurement, goal)
     found += _resources(artifact, measurement, goal)
     worst = max((verdict for verdict, _ in found), key=(PASS, UNDECIDED, FAIL).index, default=PASS)
@@ -66,6 +67,19 @@ def judge(
         size_bytes=artifact.size_bytes,
         build_seconds=artifact.build_seconds,
     )
+
+
+def _executed(artifact: Artifact, measurement: Measurement) -> list[tuple[str, str]]:
+    """Asked is not done: an INT8 candidate of which the runtime executed nothing in INT8 is none."""
+    if artifact.recipe.precision not in ("int8", "mixed"):
+        return []
+    if not measurement.executed:
+        return [(PASS, "what executed in which precision is not known on this device")]
+    if measurement.executed.get("int8", 0.0) > 0:
+        return []
+    did = ", ".join(f"{name} {share:.0%}" for name, share in measurement.executed.items())
+    stored_only = artifact.recipe.quantiser.get("kind") == "dynamic"  # its weights are small all the same
+    return [(PASS if stored_only else FAIL, f"nothing of it executed in INT8 ({did})")]
 
 
 def _speed(measurement: Measurement, goal: GoalConfig) -> list[tuple[str, str]]:

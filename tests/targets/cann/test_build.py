@@ -171,3 +171,28 @@ def test_the_file_handed_to_the_converter_is_opset_11(build, tmp_path, samples):
     model = model_of(tmp_path / "new.onnx", opset=17)
     result, _ = build(model, recipes(model)["fp16"])
     assert any("opset 17 → 11" in note for note in result.notes)
+
+
+def test_gears_give_one_artefact_for_several_batches_without_int8(build, model):
+    found = recipes(model, gears={"batch": [1, 2, 4]})
+    assert list(found) == ["fp16", "fp16-mixed", "origin"] and "no INT8" in found["fp16"].reason
+    result, folder = build(model, found["fp16"])
+    assert result.service.engines["main"].inputs[0].shape == (None, 3, 16, 16)
+    assert (folder / "model" / "main.om").is_file()
+
+
+def test_gears_of_free_dimensions_take_one_number_each(build, tmp_path):
+    small(tmp_path / "open.onnx", [1, 3, "h", "w"])
+    model = model_of(tmp_path / "open.onnx", (1, 3, None, None))
+    result, _ = build(model, recipes(model, gears={"dims": [[16, 16], [32, 24]]})["fp16"])
+    assert result.service.engines["main"].inputs[0].shape == (1, 3, None, None)
+    with pytest.raises(ConfigError, match="2 free dimensions"):
+        build(model, recipes(model, gears={"dims": [[16], [32]]})["fp16"])
+
+
+@pytest.mark.parametrize(
+    "gears", [{"batch": [1]}, {"batch": "1,2"}, {"image": [[416], [640]]}, {"size": [1, 2]}, {"batch": [0, 2]}, {}, 4]
+)
+def test_gears_that_no_converter_takes_are_refused(model, gears):
+    with pytest.raises(ConfigError):
+        recipes(model, gears=gears)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from edgewright.core.errors import ConfigError
-from edgewright.targets.cann.conversion import _fusion_switches
+from edgewright.targets.cann.atc_settings import _fusion_switches
 from edgewright.targets.cann.offers import _switches
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgewright.core.recipe import Port, Recipe
-from edgewright.targets.cann.conversion import _atc
+from edgewright.targets.cann.atc_settings import command
 from edgewright.targets.cann.handover import _for_any_host
 
 PORTS = (Port("image", "images", "float32", (1, 3, 64, 64)),)
@@ -21,7 +21,7 @@ def recipe(**chain: Any) -> Recipe:
 
 
 def told(one: Recipe, folder: Path) -> list[str]:
-    return [word for word in _atc("main", one, PORTS, folder, False) if word.startswith("--host_env")]
+    return [word for word in command("main", one, PORTS, folder, unit=False) if word.startswith("--host_env")]
 
 
 def test_a_device_like_this_machine_is_not_mentioned(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ _SENTENCES = tuple(
             "{0} 未被选用：测不出它比精度更高的 {1} 更快",
         ),
         (
+            r"(\S+) is passed over: it is not measurably faster than (\S+), which is plainer",
+            "{0} 未被选用：测不出它比更简单的 {1} 更快",
+        ),
+        (
             rf"(\S+) keeps the goal too, but (\S+) is better for (\w+) \({_N} times its speed\)",
             "{0} 也达到目标，但就{2}而言 {1} 更好（速度是它的 {3} 倍）",
         ),
@@ -49,6 +53,8 @@ _REASONS = tuple(
         (r"the goal says to fall back when undecided", "目标设定为未判定时回退"),
         (r"and the point estimate misses the limit", "且点估计超出上限"),
         (r"([\w-]+) has no reference to drop from", "{0} 没有可比较的参照"),
+        (r"nothing of it executed in INT8 \((.+?)\)", "没有任何部分以 INT8 执行（{0}）"),
+        (r"what executed in which precision is not known on this device", "此设备无法得知实际执行的精度"),
     )
 )
 

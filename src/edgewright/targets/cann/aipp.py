@@ -28,12 +28,12 @@ class Aipp:
 
     config: str
     spec: TaskSpec
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     reason: str
 
 
 def take_over(spec: TaskSpec, shape: tuple[int | None, ...], source: str = "rgb") -> Aipp | None:
-    """The configuration for an NCHW input of `shape` (fixed), or None where the preparation is not AIPP's kind.
+    """The configuration for an NCHW input of `shape` (fixed but for the batch), None where AIPP cannot prepare it.
 
     `source` is what the application hands over: "rgb" (RGB888_U8, as decoders give it) or "yuv420sp" (NV12 as camera
     and video units give it: half the bytes). ConfigError for another word, or sizes that YUV420SP cannot have.
@@ -42,9 +42,9 @@ def take_over(spec: TaskSpec, shape: tuple[int | None, ...], source: str = "rgb"
         raise ConfigError(f"AIPP cannot be fed with '{source}' here.", f"Known: {', '.join(FORMATS)}.")
     kept, folded = divide(spec.preprocess)
     layouts = [str(step.params.get("to", "NCHW")) for step in folded if step.kind == "layout"]
-    if layouts != ["NCHW"] or len(shape) != 4 or not all(isinstance(n, int) for n in shape):
+    if layouts != ["NCHW"] or len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]):
         return None
-    batch, channels, height, width = (int(n) for n in shape if n is not None)
+    batch, (channels, height, width) = shape[0], (int(n) for n in shape[1:] if n is not None)
     affine = affine_of(folded, "NCHW", channels)
     if affine is None:
         return None

@@ -6,8 +6,6 @@ commands are run in it, in order, and leave `<role>.om` (or `<role>_linux_<arch>
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +21,7 @@ from edgewright.graph import surgery
 from edgewright.graph.step import apply
 from edgewright.targets import emit
 from edgewright.targets.calibration import Calibration
-from edgewright.targets.cann import aipp, amct, atc_command, sensitivity
+from edgewright.targets.cann import aipp, amct, atc_settings, gears, sensitivity
 from edgewright.targets.cann.precheck import precheck
 from edgewright.targets.cann.quantised_model import is_quantised
 
@@ -62,8 +60,11 @@ def _prepare(
     notes = [f"{step.kind}: {result.note}" for step, result in zip(steps, results, strict=False)]
     _name_nodes(graph)
     inputs, outputs = emit.ports(graph, spec, recipe.batch)
-    _fixed(inputs)
     chain = recipe.toolchain
+    chosen = chain.get("gears") or {}
+    gears.open_graph(graph, chosen)
+    inputs, outputs = gears.ports(inputs, chosen), gears.ports(outputs, chosen)
+    _fixed(inputs, set(chosen))
     found = precheck(
         graph, soc_version=chain["soc_version"], cann=chain["cann"], quantised=bool(recipe.quantiser.get("kind"))
     )
@@ -80,7 +81,7 @@ def _prepare(
         (folder / "aipp.cfg").write_text(unit.config, encoding="utf-8")
         notes.append(unit.reason)
         task = unit.spec
-    commands.append(("atc", *_atc(role, recipe, inputs, folder, bool(unit))))
+    commands.append(atc_settings.command(role, recipe, inputs, folder, unit=bool(unit)))
     if unit:
         inputs = (replace(inputs[0], dtype="uint8", shape=unit.shape),)
     return Conversion(role, folder, tuple(commands), inputs, outputs, task, tuple(notes), found)
@@ -88,9 +89,11 @@ def _prepare(
 
 def _at_batch(recipe: Recipe) -> tuple[Step, ...]:
     """The recipe's steps with its batch; a graph whose batch nobody settles at one is opened to a larger one."""
-    batch = Step("fix_batch", {"batch": recipe.batch})
+    gear = gears.kind_of(recipe.toolchain.get("gears") or {})
+    batch = Step("open_batch") if gear == "batch" else Step("fix_batch", {"batch": recipe.batch})
     steps = tuple(batch if step.kind == "fix_batch" else step for step in recipe.graph)
-    return steps if batch in steps or recipe.batch == 1 else (batch, *steps)
+    settled = batch in steps or (recipe.batch == 1 and gear != "batch")
+    return steps if settled else (batch, *steps)
 
 
 def _name_nodes(graph: Any) -> None:
@@ -104,13 +107,15 @@ def _name_nodes(graph: Any) -> None:
         seen.add(name)
 
 
-def _fixed(inputs: tuple[Port, ...]) -> None:
+def _fixed(inputs: tuple[Port, ...], kinds: set[str]) -> None:
+    """Every dimension is a number, but for those that gears settle."""
+    places = set(range(8)) if "dims" in kinds else {0} if "batch" in kinds else {2, 3} if "image" in kinds else set()
     for port in inputs:
-        if any(not isinstance(n, int) for n in port.shape):
+        if any(n is None and i not in places for i, n in enumerate(port.shape)):
             shape = "×".join("?" if n is None else str(n) for n in port.shape)
             raise InputError(
-                f"The input {port.name} is {shape}: an .om has fixed shapes.",
-                f"Give them: model: {{inputs: {{{port.name}: […]}}}}.",
+                f"The input {port.name} is {shape}: an .om has fixed shapes, or gears.",
+                f"Give the shape: model: {{inputs: {{{port.name}: […]}}}}; or options: {{gears: {{dims: […]}}}}.",
             )
 
 
@@ -124,7 +129,9 @@ def _asserted(path: Path, wanted: int) -> None:
 
 
 def _has_unit(chain: Mapping[str, Any], inputs: tuple[Port, ...]) -> bool:
-    return bool(chain.get("aipp")) and chain["aipp"] != "off" and len(inputs) == 1 and inputs[0].dtype == "float32"
+    """AIPP is for one float picture; beside gears of the picture's size the task goes on preparing it."""
+    wanted = bool(chain.get("aipp")) and chain["aipp"] != "off"
+    return wanted and len(inputs) == 1 and inputs[0].dtype == "float32" and None not in inputs[0].shape[1:]
 
 
 def _quantising(
@@ -156,49 +163,3 @@ def _quantising(
     (folder / "amct.cfg").write_text(amct.configuration(batches, skipped), encoding="utf-8")
     notes.append(f"AMCT calibrates on {batches} batches; {len(skipped)} layers are left in FP16 (skip_layers).")
     return amct.command(inputs)
-
-
-def _atc(role: Role, recipe: Recipe, inputs: tuple[Port, ...], folder: Path, unit: bool) -> tuple[str, ...]:
-    """The converter's options, each from a field of the recipe, checked by the table of what atc takes."""
-    chain, settings = recipe.toolchain, recipe.quantiser
-    images = all(len(port.shape) == 4 for port in inputs)
-    options = {
-        "model": amct.DEPLOYED if settings.get("kind") else "model.onnx",
-        "framework": "5",
-        "output": role,
-        "soc_version": str(chain["soc_version"]),
-        "input_shape": ";".join(f"{p.name}:{','.join(str(n) for n in p.shape)}" for p in inputs),
-        "input_format": "NCHW" if images else "ND",
-        "log": "error",
-    }
-    if unit:
-        options["insert_op_conf"] = "aipp.cfg"
-    if settings.get("precision_mode_v2"):
-        options["precision_mode_v2"] = str(settings["precision_mode_v2"])
-    if settings.get("keep_dtype"):
-        (folder / "keep_dtype.txt").write_text("\n".join(map(str, settings["keep_dtype"])) + "\n", encoding="utf-8")
-        options["keep_dtype"] = "keep_dtype.txt"
-    if chain.get("fusion"):
-        (folder / "fusion.cfg").write_text(_fusion_switches(chain["fusion"]), encoding="utf-8")
-        options["fusion_switch_file"] = "fusion.cfg"
-    if chain.get("op_precision_mode"):
-        lines = ["[ByOpType]", *(f"{op}={mode}" for op, mode in chain["op_precision_mode"].items())]
-        (folder / "op_precision.ini").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        options["op_precision_mode"] = "op_precision.ini"
-    if chain.get("small_channel"):
-        options["enable_small_channel"] = "1"
-    if chain.get("host") or chain.get("machine") not in (None, "", platform.machine()):
-        # Converted on another machine than the device's: the .om has to be told whose processor runs the program.
-        options["host_env_os"], options["host_env_cpu"] = "linux", str(chain.get("machine") or "aarch64")
-    return atc_command.build(options, soc_version=str(chain["soc_version"]), cann=str(chain["cann"]))
-
-
-def _fusion_switches(wanted: Any) -> str:
-    """`off` turns every pass off that may be; a mapping names passes (GE: fusion_switch_file)."""
-    if wanted == "off":
-        switch: dict[str, Any] = {"GraphFusion": {"ALL": "off"}, "UBFusion": {"ALL": "off"}}
-    elif isinstance(wanted, Mapping):
-        switch = {"GraphFusion": {str(name): str(state) for name, state in wanted.items()}}
-    else:
-        raise ConfigError(f"fusion is {wanted!r}.", "Give `off`, or pass names with on or off.")
-    return json.dumps({"Switch": switch}, indent=1) + "\n"

@@ -13,14 +13,14 @@ from edgewright.core.facts import Facts
 from edgewright.core.model import Model, Step
 from edgewright.core.recipe import Recipe
 from edgewright.core.task import TaskSpec
-from edgewright.targets.cann import boards, soc
+from edgewright.targets.cann import boards, gears, soc
 from edgewright.targets.cann.quantised_model import is_quantised
 from edgewright.targets.preparation import graph_steps, known_options
 
 FAMILY = "cann"
 OPTIONS = (
     "toolkit", "host", "board", "soc_version", "aipp", "quantiser", "calibration_samples", "fusion",
-    "op_precision_mode", "small_channel", "keep_dtype",
+    "op_precision_mode", "small_channel", "keep_dtype", "gears",
 )  # fmt: skip
 AMCT_OPSET = 11
 """The operator set AMCT reads (atlasamct_16_0152), and the one every CANN from 5 on parses."""
@@ -39,13 +39,14 @@ def offers(
         reason = "The model carries its own quantisation: `amct_onnx convert` takes it over, nothing is recalibrated."
         yield Recipe(name="int8", precision="int8", quantiser={"kind": "convert"}, reason=reason, **common)
         return
-    if calibrated:
+    if calibrated and "gears" not in toolchain:
         yield from _quantised(given, {**common, "graph": _steps(spec, AMCT_OPSET)})
     yield Recipe(
         name="fp16",
         precision="fp16",
         quantiser={"precision_mode_v2": "fp16"},
-        reason="What the chip's cube unit computes in when it is not INT8; the .om that is kept beside every INT8 one.",
+        reason="What the chip's cube unit computes in when it is not INT8; "
+        + ("with gears there is no INT8." if "gears" in toolchain else "the .om that is kept beside every INT8 one."),
         **common,
     )
     yield Recipe(
@@ -155,6 +156,8 @@ def _toolchain(facts: Facts, given: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "fusion" in given:
         chain["fusion"] = _switches(given["fusion"])
+    if "gears" in given:
+        chain["gears"] = gears.checked(given["gears"])
     return {**chain, **_chosen(given, "op_precision_mode", "small_channel")}
 
 
