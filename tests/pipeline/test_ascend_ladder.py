@@ -11,6 +11,7 @@ from typing import Any
 import planted
 import pytest
 from board import ask, health
+from sshd import Sshd
 from work import Work
 
 pytestmark = pytest.mark.slow
@@ -118,3 +119,19 @@ def test_a_conversion_of_another_model_is_refused(ascend, toolkit):
     refused = ascend.ask("build", "--import", str(out))
     assert refused.code == 2
     assert "another model" in refused.err
+
+
+def test_a_machine_with_the_toolkit_converts_for_a_board_that_lies_elsewhere(ascend, toolkit, tmp_path):
+    """The conversion host over a real sshd: what the tools need goes there, the .om comes back, nothing is left."""
+    there = Sshd(tmp_path / "converter")
+    try:
+        options = {"toolkit": str(toolkit.prefix), "host": there.reach()}
+        colours(ascend, toolkit, precision=["int8"], options=options)
+        ended = ascend.ask("build")
+        assert ended.code == 0, ended.err
+        built = {one["recipe"]["name"]: one for one in ended.json()["artifacts"]["atlas"]}
+        assert built["int8"]["quantised"]["int8"] == built["int8"]["quantised"]["weighted"] == 2
+        assert (Path(built["fp16"]["folder"]) / "model" / "main.om").is_file()
+        assert not list(there.home.rglob("convert-*"))
+    finally:
+        there.stop()

@@ -152,7 +152,7 @@ class ServeConfig(_Section):
     host: str = Field("127.0.0.1", description="The address the service binds to; the default is this machine only.")
     port: int | None = Field(None, ge=1, le=65535, description="None = the first free one from 8080 on.")
     engine: Literal["python", "cpp"] = Field(
-        "python", description="What makes predictions: the Python that was checked, or a C++ program built from its data."
+        "python", description="What predicts: the Python that was checked, or a C++ program built from its data."
     )
     wheels: bool = Field(
         False, description="Carry the runtime's packages in the bundle: the device needs no pip and no internet."

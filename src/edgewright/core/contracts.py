@@ -131,6 +131,8 @@ class Target(Protocol):
     #       tools that may live elsewhere; `host` is opened from recipe.toolchain["host"], "local" where that is empty
     #   export_conversion(models, spec, recipe, calibration, folder) -> tuple[str, ...] — writes `folder`: everything to
     #       make that build on a machine we cannot reach; gives the commands to say there, in `folder`
+    #   export_foreign(spec, facts, options, folder) -> {recipe: commands} | None — the same for a model file that only
+    #       the vendor's converter reads; None: not such a file
     #   import_conversion(folder, recipe, into) -> BuildResult — takes the result back
     #   read_profile(path: Path) -> tuple[Profile, ...] | None — a capture of the family's own profiler; None: not mine
     #   check_command(text: str) -> CommandReview — a hand-written command line of the family's converter

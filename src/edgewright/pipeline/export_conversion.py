@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,9 @@ class Imported(Record):
 
 def export_conversion(project: Project, progress: Progress, out: Path) -> Exported:
     """Every recipe of every target that is converted by a vendor's toolkit. InputError where there is none."""
+    foreign = _foreign(project, progress, out)
+    if foreign is not None:
+        return foreign
     loaded = load(project, progress)
     datasets = data(project, loaded, progress)
     entries, lines = [], []
@@ -66,6 +69,28 @@ def export_conversion(project: Project, progress: Progress, out: Path) -> Export
             commands = member.export_conversion(loaded.models, loaded.task, recipe, calibration, out / name)
             entries.append({"target": target.name, "recipe": recipe.name, "key": _key(loaded, datasets, recipe)})
             lines += [f"run {shlex.quote(name)} {command}" for command in commands]
+    return _finish(project, out, entries, lines)
+
+
+def _foreign(project: Project, progress: Progress, out: Path) -> Exported | None:
+    """The conversion of a file that only the vendor's converter reads; None where a source of ours does."""
+    entries, lines = [], []
+    for target in _converted(project):
+        write = getattr(targets.get(target.family), "export_foreign", None)
+        spec = project.model_spec()
+        facts = asyncio.run(_facts(project, target, progress)) if write else None
+        written = write(spec, facts, target.settings, out / target.name) if write else None
+        if written is None:
+            return None
+        for recipe, commands in written.items():
+            name = f"{target.name}/{recipe}"
+            entries.append({"target": target.name, "recipe": recipe, "key": ""})
+            lines += [f"run {shlex.quote(name)} {command}" for command in commands]
+    progress.note("This model cannot run here: it is converted, and neither quantised nor checked.")
+    return _finish(project, out, entries, lines)
+
+
+def _finish(project: Project, out: Path, entries: Sequence[Mapping[str, str]], lines: Sequence[str]) -> Exported:
     text = json.dumps({"format": 1, "project": project.name, "conversions": entries}, indent=1)
     (out / INDEX).write_text(text + "\n", encoding="utf-8")
     _write_script(out, lines)

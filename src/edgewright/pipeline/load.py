@@ -142,9 +142,12 @@ def _source_for(spec: ModelSpec) -> Source:
         member = sources.get(name)
         if member.matches(spec):
             return member
-    raise InputError(
-        f"No source can read {path.name}.", "Export it to ONNX, or name its format with `model: {format: …}`."
-    )
+    remedy = "Export it to ONNX, or name its format with `model: {format: …}`."
+    if path.suffix in (".pb", ".prototxt", ".air"):
+        remedy = (
+            "Export it to ONNX; or, for Ascend, `edgewright export-code convert` hands it to the vendor's converter."
+        )
+    raise InputError(f"No source can read {path.name}.", remedy)
 
 
 def _content(spec: ModelSpec, store: Store) -> list[str]:

@@ -32,7 +32,7 @@ def offers(
 ) -> Iterator[Recipe]:
     """INT8 where it can be calibrated, FP16 always, and what repairs either where it failed."""
     given = known_options(options, OPTIONS, FAMILY)
-    toolchain = _toolchain(facts, given)
+    toolchain = toolchain_of(facts, given)
     newest = newest_opset(str(toolchain["cann"]))
     common: dict[str, Any] = {"family": FAMILY, "graph": _steps(spec, newest), "toolchain": toolchain}
     if is_quantised(model.path):
@@ -130,7 +130,7 @@ def newest_opset(cann: str) -> int:
     return 18 if major >= 9 else 13 if major >= 6 else AMCT_OPSET
 
 
-def _toolchain(facts: Facts, given: Mapping[str, Any]) -> dict[str, Any]:
+def toolchain_of(facts: Facts, given: Mapping[str, Any]) -> dict[str, Any]:
     """Chip, toolkit and switches. ConfigError where the configuration names another chip than the device has."""
     found = str(facts.accelerator.get("soc_version", ""))
     row = boards.board(str(given["board"])) if given.get("board") else None

@@ -10,7 +10,7 @@ from edgewright.core.config import GoalConfig
 from edgewright.core.contracts import BuildResult, Link
 from edgewright.core.errors import ToolError
 from edgewright.core.facts import Check, Facts
-from edgewright.core.model import Model, Role
+from edgewright.core.model import Model, ModelSpec, Role
 from edgewright.core.profile import Profile
 from edgewright.core.recipe import Artifact, Recipe
 from edgewright.core.task import Dataset, TaskSpec
@@ -79,6 +79,14 @@ class Cann:
         from edgewright.targets.cann import handover
 
         return handover.write(models, spec, recipe, calibration, folder)
+
+    def export_foreign(
+        self, spec: ModelSpec, facts: Facts, options: Mapping[str, Any], folder: Path
+    ) -> dict[str, tuple[str, ...]] | None:
+        """`export_conversion` by recipe for a file that only the vendor's converter reads; None: not such a file."""
+        from edgewright.targets.cann import foreign
+
+        return foreign.write(spec, facts, options, folder) if foreign.is_foreign(spec) else None
 
     def import_conversion(self, folder: Path, recipe: Recipe, into: Path) -> BuildResult:
         from edgewright.targets.cann import handover
