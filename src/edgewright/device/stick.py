@@ -3,7 +3,7 @@
     python3 release.pyz --root DIR [--source S] [--host H] [--port N] [--dry-run] [--json]
 
 The file is a zip that Python runs. In it: these device programs, stick.json ({"tools", "manifest", "sizes", "needs",
-"release"}) and blobs/<digest>. Nothing is fetched. The installer is the one that a host would use, and it runs out of
+"serve", "release"}) and blobs/<digest>. Nothing is fetched. The installer is the one that a host would use, and it runs out of
 the device folder, so that the stick can be pulled out afterwards. Exit status: 0, 2 for wrong words, 3 for a refusal.
 """
 
@@ -61,7 +61,8 @@ def install(stick: zipfile.ZipFile, root: str, serve: Mapping[str, Any], dry_run
         return {"dry_run": True, "manifest": plan["manifest"], "files": len(wanted), "bytes": size}
     for digest in wanted:
         _extract(stick, "blobs/" + digest, os.path.join(missing["incoming"], digest))
-    return _operate(tools, root, "install", dict(release, manifest=plan["manifest"], serve=dict(serve)))
+    settings = dict(plan["serve"], **serve)
+    return _operate(tools, root, "install", dict(release, manifest=plan["manifest"], serve=settings))
 
 
 def _unpack_tools(stick: zipfile.ZipFile, root: str, digest: str) -> str:

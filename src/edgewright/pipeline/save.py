@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewright.core.config import ServeConfig
 from edgewright.core.errors import InputError
 from edgewright.core.record import Record, canonical
 from edgewright.pipeline.bundle import Bundle
@@ -43,6 +44,7 @@ def save(bundle: Bundle, out: Path) -> Saved:
         "manifest": bundle.digest,
         "sizes": bundle.sizes,
         "needs": bundle.needs,
+        "serve": ServeConfig().model_dump(exclude={"wheels"}),
         "release": signed.request() if signed else None,
     }
     try:
