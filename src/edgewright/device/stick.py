@@ -3,8 +3,9 @@
     python3 release.pyz --root DIR [--source S] [--host H] [--port N] [--dry-run] [--json]
 
 The file is a zip that Python runs. In it: these device programs, stick.json ({"tools", "manifest", "sizes", "needs",
-"serve", "release"}) and blobs/<digest>. Nothing is fetched. The installer is the one that a host would use, and it runs out of
-the device folder, so that the stick can be pulled out afterwards. Exit status: 0, 2 for wrong words, 3 for a refusal.
+"serve", "release"}) and blobs/<digest>. Nothing is fetched. The installer is the one that a host would use, and it runs
+out of the device folder, so that the stick can be pulled out afterwards. Exit status: 0, 2 for wrong words, 3 for a
+refusal.
 """
 
 from __future__ import annotations
