@@ -20,14 +20,19 @@ BACKEND_OF = {"cann": "ascendcl", "openvino": "openvino", "onnxruntime": "openvi
 _DTYPES = {"uint8": "uint8", "float16": "float16", "float32": "float32", "int32": "int32", "int64": "int64"}
 
 
-def backend_of(service: ServiceSpec, asked: str | None = None) -> str:
-    """The backend `asked` for, or that of the service's family. InputError where there is none."""
-    backend = asked or BACKEND_OF.get(service.family, "")
+def backend_for(family: str, asked: str | None = None) -> str:
+    """The backend `asked` for, or that of the family. InputError where there is none."""
+    backend = asked or BACKEND_OF.get(family, "")
     if backend not in BACKENDS:
         raise InputError(
-            f"There is no C++ backend for {asked or service.family}.", f"There is one for {', '.join(BACKEND_OF)}."
+            f"There is no C++ backend for {asked or family}.", f"There is one for {', '.join(BACKEND_OF)}."
         )
     return backend
+
+
+def backend_of(service: ServiceSpec, asked: str | None = None) -> str:
+    """`backend_for` the service's family."""
+    return backend_for(service.family, asked)
 
 
 def task_data(service: ServiceSpec, backend: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgewright import targets
 from edgewright.codegen.program import write_program
-from edgewright.codegen.task_data import backend_of
+from edgewright.codegen.task_data import backend_for, backend_of, task_data
 from edgewright.core.config import TargetConfig
 from edgewright.core.errors import InputError
 from edgewright.core.facts import Facts
@@ -53,6 +53,7 @@ def export_program(
     the family's first half-precision (or fp32) one, built now. InputError where the task has no C++ program."""
     if language not in LANGUAGES:
         raise InputError(f"There is no program in {language}.", f"Known: {', '.join(LANGUAGES)}.")
+    backend_for(project.config.targets[0].family, backend)  # said before anything is built
     return asyncio.run(_export(project, progress, backend, out))
 
 
@@ -65,7 +66,7 @@ async def _export(project: Project, progress: Progress, backend: str | None, out
         facts = await probe(project, target.family, link, progress)
         recipe, notes = _recipe(project, target, offers_of(target, loaded, datasets, facts), facts)
         artifact = build(project, loaded, datasets, recipe, progress)
-        backend_of(artifact.service, backend)  # said before the samples are recorded, which takes its time
+        task_data(artifact.service, backend_of(artifact.service, backend))  # said before samples are recorded
         progress.stage("golden", artifact.recipe.name)
         golden = await record_golden(project.store, artifact, datasets.validation, link)
     finally:
