@@ -11,10 +11,16 @@ from edgewright.core.contracts import Completed, Link, Process, Stat
 from edgewright.core.errors import ConfigError
 from edgewright.core.plugs import did_you_mean
 from edgewright.pipeline.project import Project
+from edgewright.store.cache import Store
 
 
 async def connect(project: Project, target: TargetConfig) -> Link:
     """An open link to the target's device. `local` devices live in the store's `devices/<name>`."""
+    return await connect_in(project.store, target)
+
+
+async def connect_in(store: Store, target: TargetConfig) -> Link:
+    """As `connect`, for a device of no project. Without its family here, programs get no variables."""
     scheme = target.device.partition("://")[0]
     known: dict[str, str] = {}
     for name in transports.names():
@@ -24,9 +30,10 @@ async def connect(project: Project, target: TargetConfig) -> Link:
         raise ConfigError(
             f"No transport speaks '{scheme}' (device {target.device}).", did_you_mean(scheme, tuple(sorted(known)))
         )
-    root = target.root or (str(project.store.root / "devices" / target.name) if scheme == "local" else "")
+    root = target.root or (str(store.root / "devices" / target.name) if scheme == "local" else "")
     link = await transports.get(known[scheme]).open(target.device, root=root)
-    surroundings = getattr(targets.get(target.family), "environment", None)
+    family = targets.get(target.family) if target.family in targets.names() else None
+    surroundings = getattr(family, "environment", None)
     if surroundings is None:
         return link
     try:

@@ -1,0 +1,162 @@
+"""What is done to one device of a fleet: each act asks the device first, and may be done again at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from edgewright.core.contracts import Link
+from edgewright.core.errors import ConfigError, DeviceError, EdgewrightError, RejectedRelease
+from edgewright.core.record import Record
+from edgewright.pipeline.connect import connect_in
+from edgewright.pipeline.deploy import DeployPlan, Release, deploy, plan_deploy
+from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.fleet.config import serve_for
+from edgewright.pipeline.fleet.fleet import Fleet
+from edgewright.pipeline.fleet.inventory import Device
+from edgewright.pipeline.fleet.ledger import Told
+from edgewright.pipeline.fleet.releases import FleetRelease
+from edgewright.pipeline.fleet.rollout import FAILED, LIVE, OFFLINE
+
+LONGEST_PAUSE_S = 300.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Result(Record):
+    """How an act on a device ended."""
+
+    state: str
+    told: Told
+
+
+async def send(fleet: Fleet, device: Device, release: FleetRelease) -> Result:
+    """The release live on the device: LIVE, FAILED with the reason, or OFFLINE where it was not reached at all. What
+    can be tried again (a lost connection, another installer at work) is, with growing pauses."""
+    began, reached, said = time.monotonic(), False, ""
+    rollout = fleet.config.rollout
+    for attempt in range(rollout.attempts):
+        if attempt:
+            await asyncio.sleep(pause(rollout.pause_s, attempt))
+        told = Told(release=release.bundle.digest, attempts=attempt + 1)
+        try:
+            async with asyncio.timeout(rollout.timeout_s), _link(fleet, device, release.bundle.family) as link:
+                reached = True
+                done = await deploy(
+                    release.bundle,
+                    fleet.target(device, release.bundle.family),
+                    serve_for(fleet.config, device, str(fleet.path)),
+                    link,
+                )
+            return Result(LIVE, replace(_told(done, release, told), seconds=time.monotonic() - began))
+        except (RejectedRelease, ConfigError) as error:
+            return Result(FAILED, replace(told, detail=str(error), seconds=time.monotonic() - began))
+        except (EdgewrightError, OSError, TimeoutError) as error:
+            said = str(error) or f"It took over {rollout.timeout_s:g} s."
+    return Result(
+        FAILED if reached else OFFLINE,
+        Told(release.bundle.digest, said, rollout.attempts, seconds=time.monotonic() - began),
+    )
+
+
+async def still_serves(fleet: Fleet, device: Device, release: FleetRelease, told: Told) -> Result:
+    """Whether the device still answers with the release after the bake time."""
+    said = ""
+    for attempt in range(fleet.config.rollout.attempts):
+        if attempt:
+            await asyncio.sleep(pause(fleet.config.rollout.pause_s, attempt))
+        try:
+            async with asyncio.timeout(120), _link(fleet, device, release.bundle.family) as link:
+                status = await operate(link, "status", {"runtimes": []})
+            current, health = status.get("current") or {}, status.get("health") or {}
+            if current.get("digest") != release.bundle.digest:
+                reason = str(status.get("reason") or "somebody changed it")
+                said = f"After the bake time it serves another release: {reason}."
+            elif health.get("release") != release.bundle.digest or not health.get("ready"):
+                said = "After the bake time its service does not answer."
+            else:
+                return Result(LIVE, replace(told, kept=True))
+        except (EdgewrightError, OSError, TimeoutError) as error:
+            said = f"After the bake time it is out of reach: {error or 'no answer'}"
+    return Result(FAILED, replace(told, detail=said, kept=False))
+
+
+async def plan(fleet: Fleet, device: Device, release: FleetRelease) -> DeployPlan:
+    """What `send` would do. EdgewrightError where the device is out of reach or would refuse."""
+    serve = serve_for(fleet.config, device, str(fleet.path))
+    async with asyncio.timeout(120), _link(fleet, device, release.bundle.family) as link:
+        return await plan_deploy(release.bundle, fleet.target(device, release.bundle.family), serve, link)
+
+
+async def operated(fleet: Fleet, device: Device, op: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of the device's installer to one operation, tried as often as the fleet says. EdgewrightError else."""
+    last: EdgewrightError = DeviceError(f"{device.name} was not asked.", "Ask again.")
+    for attempt in range(fleet.config.rollout.attempts):
+        if attempt:
+            await asyncio.sleep(pause(fleet.config.rollout.pause_s, attempt))
+        try:
+            async with asyncio.timeout(fleet.config.rollout.timeout_s), _link(fleet, device, "") as link:
+                return await operate(link, op, request)
+        except RejectedRelease:
+            raise
+        except EdgewrightError as error:
+            last = error
+        except (OSError, TimeoutError) as error:
+            last = DeviceError(f"{device.name} does not answer: {error or 'it took too long'}.", "Try again.")
+    raise last
+
+
+async def each(
+    devices: tuple[Device, ...], act: Callable[[Device], Awaitable[T]], concurrency: int
+) -> dict[str, T | EdgewrightError]:
+    """The act on every device, so many at a time; an error is that device's answer."""
+    slots = asyncio.Semaphore(concurrency)
+
+    async def one(device: Device) -> T | EdgewrightError:
+        async with slots:
+            try:
+                return await act(device)
+            except EdgewrightError as error:
+                return error
+            except (OSError, TimeoutError) as error:
+                return DeviceError(f"{device.name} does not answer: {error or 'it took too long'}.", "Try again.")
+
+    answers = await asyncio.gather(*(one(device) for device in devices))
+    return {device.name: answer for device, answer in zip(devices, answers, strict=True)}
+
+
+def pause(first_s: float, attempt: int) -> float:
+    """Seconds before the attempt (1 = the second try): doubling, and spread, so that devices that failed together do
+    not come back together."""
+    return float(min(LONGEST_PAUSE_S, first_s * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0))
+
+
+@asynccontextmanager
+async def _link(fleet: Fleet, device: Device, family: str) -> AsyncIterator[Link]:
+    link = await connect_in(fleet.store, fleet.target(device, family))
+    try:
+        yield link
+    finally:
+        with contextlib.suppress(EdgewrightError, OSError):
+            await link.close()
+
+
+def _told(done: Release, release: FleetRelease, told: Told) -> Told:
+    p95 = done.replay.get("p95_ms")
+    return replace(
+        told,
+        number=done.number,
+        url=done.url,
+        replaced=done.replaced or "",
+        unchanged=done.unchanged,
+        p95_ms=p95,
+        times=p95 / release.p95_ms if p95 is not None and release.p95_ms else None,
+        gap_ms=done.gap_ms,
+        sent_bytes=done.sent_bytes,
+    )

@@ -1,0 +1,69 @@
+"""A fleet opened: its file checked against its inventory, before anything is asked of a device."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgewright.core.config import TargetConfig
+from edgewright.core.errors import InputError
+from edgewright.core.record import digest_of
+from edgewright.pipeline.fleet.config import FleetConfig, read_fleet, release_of, serve_for
+from edgewright.pipeline.fleet.inventory import Device, read_inventory
+from edgewright.pipeline.fleet.selection import select
+from edgewright.store.cache import Store, default_root
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """`devices` are those that are meant, in the inventory's order; each names a release that there is."""
+
+    path: Path
+    config: FleetConfig
+    devices: tuple[Device, ...]
+    store: Store
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def ledger(self) -> Path:
+        """Where this fleet's rollouts are remembered: one file for one configuration, wherever two are called alike."""
+        mark = hashlib.sha256(str(self.path).encode()).hexdigest()[:8]
+        return self.store.root / "fleets" / f"{self.name}-{mark}.sqlite"
+
+    def device(self, name: str) -> Device:
+        return next(device for device in self.devices if device.name == name)
+
+    def place(self, device: Device) -> str:
+        """What stands for the device itself: at another address, or for another release, it is another one."""
+        return digest_of(device.address.partition("?")[0], device.root, device.target)[:16]
+
+    def target(self, device: Device, family: str) -> TargetConfig:
+        """The device as pipeline.connect knows devices."""
+        root = device.root or (str(self.store.root / "devices" / device.name) if device.address == "local" else None)
+        return TargetConfig(
+            name=device.name, family=family, device=device.address, root=root, options=dict(device.options)
+        )
+
+
+def open_fleet(what: str, *, selection: str = "", home: Path | None = None) -> Fleet:
+    """The fleet of a file, all of it or what `selection` selects. ConfigError for anything wrong in it or its
+    inventory; InputError where nothing is selected."""
+    path = Path(what).expanduser().absolute()
+    config = read_fleet(path)
+    known = read_inventory(path.parent / Path(config.fleet.inventory).expanduser())
+    devices = select(known, config.fleet.select)
+    found = tuple(
+        replace(device, target=release_of(config, device, str(path))) for device in select(devices, selection)
+    )
+    if not found:
+        raise InputError(
+            f"None of the {len(known)} devices is selected by '{selection or config.fleet.select}'.",
+            "See the inventory's labels; write label=value.",
+        )
+    for device in found:
+        serve_for(config, device, str(path))
+    return Fleet(path, config, found, Store(home or default_root()))

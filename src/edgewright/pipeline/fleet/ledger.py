@@ -1,0 +1,294 @@
+"""The ledger of a fleet: every rollout, and how each device of it stands, in SQLite.
+
+Every change of a device is committed before the act that it names and again after it, with the disk asked to keep it
+(WAL, synchronous = full). So a hub that is killed at any moment finds what it had begun; what became of it, the device
+itself is asked. One hub at a time: `hub` is a lock that the kernel frees when its owner dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edgewright.core.errors import DeviceError, InputError
+from edgewright.core.record import Record, canonical
+from edgewright.pipeline.fleet.rollout import ASKED, FAILED, LIVE, OFFLINE, SENDING, WAITING, Member, Wave
+from edgewright.store.cache import disk_errors
+
+RUNNING, PAUSED, COMPLETE, INCOMPLETE, ABORTED, SUPERSEDED = (
+    "running", "paused", "complete", "incomplete", "aborted", "superseded",
+)  # fmt: skip
+UNFINISHED = (RUNNING, PAUSED, INCOMPLETE)
+
+MIGRATIONS = (
+    # m001: rollouts, their waves and members, and all that happened
+    """
+    create table rollout (
+        id integer primary key autoincrement, release text not null, state text not null, reason text not null,
+        wanted text not null, paused_at integer not null, created real not null, changed real not null
+    );
+    create table wave (
+        rollout integer not null, position integer not null, body text not null, primary key (rollout, position)
+    ) without rowid;
+    create table member (
+        rollout integer not null, device text not null, place text not null, position integer not null,
+        wave integer not null, state text not null, body text not null, changed real not null,
+        primary key (rollout, device)
+    ) without rowid;
+    create table event (
+        seq integer primary key autoincrement, rollout integer not null, wall real not null, device text not null,
+        what text not null, body text not null
+    );
+    create index event_of on event (rollout, device);
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Told(Record):
+    """What a device's last act gave. `release` is the digest that it was to get, `p95_ms` measured on the device."""
+
+    release: str = ""
+    detail: str = ""
+    attempts: int = 0
+    number: int = 0
+    url: str = ""
+    replaced: str = ""
+    unchanged: bool = False
+    p95_ms: float | None = None
+    times: float | None = None
+    gap_ms: float | None = None
+    sent_bytes: int = 0
+    seconds: float = 0.0
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Row(Record):
+    """A device of a rollout. `place` identifies what stands at its address: another one there begins anew."""
+
+    device: str
+    place: str
+    wave: int
+    state: str = WAITING
+    told: Told = field(default_factory=Told)
+
+    def member(self) -> Member:
+        return Member(self.device, self.wave, self.state, self.told.times, self.told.kept)
+
+
+@dataclass(frozen=True)
+class Rollout(Record):
+    """One rollout. `release` is a digest of all that it sends; `wanted` is "", "pause" or "abort"; `paused_at` is the
+    wave that did not do, -1 for none."""
+
+    id: int
+    release: str
+    state: str
+    reason: str
+    wanted: str
+    paused_at: int
+    created: float
+
+
+class Ledger:
+    """`with Ledger(path) as ledger: …`. DeviceError where the file is no ledger of ours, or the disk is full."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._base = sqlite3.connect(path, timeout=30, isolation_level=None)
+                self._base.execute("pragma journal_mode = wal")
+                self._base.execute("pragma synchronous = full")
+                self._migrate()
+            except sqlite3.DatabaseError as error:
+                raise DeviceError(
+                    f"The fleet's ledger {path} cannot be used: {error}.",
+                    "Move it away; the next deploy asks every device what it serves.",
+                ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
+        self._base.close()
+
+    @contextlib.contextmanager
+    def hub(self) -> Iterator[None]:
+        """Keeps a second hub out. InputError where one is at work."""
+        with self.path.with_suffix(".lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    "This fleet is being worked on by another process.",
+                    "Wait for it, or ask it to stop with `edgewright deploy --pause` or `--abort`.",
+                ) from None
+            yield
+
+    def newest(self) -> Rollout | None:
+        found = self._base.execute(
+            "select id, release, state, reason, wanted, paused_at, created from rollout order by id desc limit 1"
+        ).fetchone()
+        return Rollout(*found) if found else None
+
+    def begin(self, release: str, waves: Sequence[Wave], rows: Sequence[Row]) -> Rollout:
+        """A new rollout; one that was not finished is superseded by it."""
+        now = time.time()
+        with self._committed():
+            for state in UNFINISHED:
+                self._base.execute("update rollout set state = ? where state = ?", (SUPERSEDED, state))
+            cursor = self._base.execute(
+                "insert into rollout (release, state, reason, wanted, paused_at, created, changed) "
+                "values (?, ?, '', '', -1, ?, ?)",
+                (release, RUNNING, now, now),
+            )
+            number = int(cursor.lastrowid or 0)
+            for position, wave in enumerate(waves):
+                self._base.execute("insert into wave values (?, ?, ?)", (number, position, canonical(wave).decode()))
+            self._insert(number, rows, 0)
+            self._note(number, "", "begun", {"devices": len(rows), "waves": len(waves)})
+        return Rollout(number, release, RUNNING, "", "", -1, now)
+
+    def join(self, rollout: int, rows: Sequence[Row]) -> None:
+        """Adds devices that are new, and takes anew those whose place has changed."""
+        with self._committed():
+            self._insert(rollout, rows, self._base.execute("select count(*) from member").fetchone()[0])
+            for row in rows:
+                self._note(rollout, row.device, "joined", {"wave": row.wave})
+
+    def leave(self, rollout: int, devices: Sequence[str]) -> None:
+        """Devices that are no longer in the inventory."""
+        with self._committed():
+            for device in devices:
+                self._base.execute("delete from member where rollout = ? and device = ?", (rollout, device))
+                self._note(rollout, device, "left", {})
+
+    def reopen(self, rollout: int, *, resume: bool) -> None:
+        """For a hub that begins or goes on: what was in flight waits again (the device will be asked), so does what was
+        offline; with `resume` also what failed, and the wave that paused the rollout is accepted as it is."""
+        again = (SENDING, OFFLINE, *((FAILED,) if resume else ()))
+        now = time.time()
+        with self._committed():
+            for state in again:
+                self._base.execute(
+                    "update member set state = ?, changed = ? where rollout = ? and state = ?",
+                    (WAITING, now, rollout, state),
+                )
+            self._base.execute("update member set state = ? where rollout = ? and state = ?", (LIVE, rollout, ASKED))
+            paused_at = self._base.execute("select paused_at from rollout where id = ?", (rollout,)).fetchone()[0]
+            if resume and paused_at >= 0:
+                wave = self._wave(rollout, paused_at)
+                self._put_wave(rollout, paused_at, replace(wave, accepted=True))
+            self._base.execute(
+                "update rollout set state = ?, reason = '', wanted = '', paused_at = -1, changed = ? where id = ?",
+                (RUNNING, now, rollout),
+            )
+            self._note(rollout, "", "resumed" if resume else "opened", {})
+
+    def rows(self, rollout: int) -> tuple[Row, ...]:
+        """In the order of the inventory."""
+        found = self._base.execute(
+            "select device, place, wave, state, body from member where rollout = ? order by position, device",
+            (rollout,),
+        )
+        return tuple(Row(d, p, w, s, Told.from_json(json.loads(body))) for d, p, w, s, body in found)
+
+    def waves(self, rollout: int) -> tuple[Wave, ...]:
+        found = self._base.execute("select body from wave where rollout = ? order by position", (rollout,))
+        return tuple(Wave.from_json(json.loads(body)) for (body,) in found)
+
+    def move(self, rollout: int, device: str, state: str, told: Told) -> None:
+        """The device's new state, on the disk when this returns."""
+        with self._committed():
+            self._base.execute(
+                "update member set state = ?, body = ?, changed = ? where rollout = ? and device = ?",
+                (state, canonical(told).decode(), time.time(), rollout, device),
+            )
+            self._note(rollout, device, state, {"detail": told.detail} if told.detail else {})
+
+    def put_wave(self, rollout: int, position: int, wave: Wave) -> None:
+        with self._committed():
+            self._put_wave(rollout, position, wave)
+            self._note(rollout, "", "wave passed" if wave.passed else "wave settled", {"wave": wave.name})
+
+    def end(self, rollout: int, state: str, reason: str = "", paused_at: int = -1) -> None:
+        """The rollout stops here: paused, complete, incomplete or aborted."""
+        with self._committed():
+            self._base.execute(
+                "update rollout set state = ?, reason = ?, wanted = '', paused_at = ?, changed = ? where id = ?",
+                (state, reason, paused_at, time.time(), rollout),
+            )
+            self._note(rollout, "", state, {"reason": reason} if reason else {})
+
+    def ask(self, rollout: int, wanted: str) -> None:
+        """What an operator asks of the hub at work: "pause" or "abort"."""
+        with self._committed():
+            self._base.execute("update rollout set wanted = ? where id = ?", (wanted, rollout))
+            self._note(rollout, "", f"asked to {wanted}", {})
+
+    def wanted(self, rollout: int) -> str:
+        return str(self._base.execute("select wanted from rollout where id = ?", (rollout,)).fetchone()[0])
+
+    def events(self, rollout: int) -> tuple[dict[str, Any], ...]:
+        """All that happened, in order."""
+        found = self._base.execute(
+            "select seq, wall, device, what, body from event where rollout = ? order by seq", (rollout,)
+        )
+        return tuple({"seq": s, "wall": w, "device": d, "what": what, **json.loads(b)} for s, w, d, what, b in found)
+
+    def _insert(self, rollout: int, rows: Sequence[Row], start: int) -> None:
+        now = time.time()
+        self._base.executemany(
+            "insert or replace into member values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (rollout, row.device, row.place, start + index, row.wave, row.state, canonical(row.told).decode(), now)
+                for index, row in enumerate(rows)
+            ],
+        )
+
+    def _wave(self, rollout: int, position: int) -> Wave:
+        query = "select body from wave where rollout = ? and position = ?"
+        return Wave.from_json(json.loads(self._base.execute(query, (rollout, position)).fetchone()[0]))
+
+    def _put_wave(self, rollout: int, position: int, wave: Wave) -> None:
+        self._base.execute(
+            "update wave set body = ? where rollout = ? and position = ?",
+            (canonical(wave).decode(), rollout, position),
+        )
+
+    def _note(self, rollout: int, device: str, what: str, body: Mapping[str, Any]) -> None:
+        self._base.execute(
+            "insert into event (rollout, wall, device, what, body) values (?, ?, ?, ?, ?)",
+            (rollout, time.time(), device, what, json.dumps(body, ensure_ascii=False)),
+        )
+
+    @contextlib.contextmanager
+    def _committed(self) -> Iterator[None]:
+        with disk_errors(self.path):
+            self._base.execute("begin immediate")
+            try:
+                yield
+                self._base.execute("commit")
+            except BaseException:
+                self._base.execute("rollback")
+                raise
+
+    def _migrate(self) -> None:
+        version = self._base.execute("pragma user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise DeviceError(f"{self.path} was written by a newer edgewright.", "Update edgewright.")
+        for number in range(version, len(MIGRATIONS)):
+            self._base.executescript(
+                f"begin immediate; {MIGRATIONS[number]} pragma user_version = {number + 1}; commit;"
+            )
