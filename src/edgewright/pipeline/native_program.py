@@ -1,8 +1,8 @@
 """The C++ program of a service, built for its device and put into the service folder: `serve: {engine: cpp}`.
 
-It is built on the device itself where that has CMake and a compiler, else here, for this machine's own processor or,
-by a cross compiler, for 64-bit ARM. The folder that comes out is packed in place of the checked one; its golden samples
-are the checked one's, so nothing goes live that answers otherwise.
+It is built on the device itself where that has CMake, a compiler and headers; else here, for this machine's own
+processor or, by a cross compiler, for 64-bit ARM. The folder that comes out is packed in place of the checked one; its
+golden samples are the checked one's, so nothing goes live that answers otherwise.
 """
 
 from __future__ import annotations
@@ -84,11 +84,18 @@ async def _compiled(service: ServiceSpec, backend: str, machine: str, link: Link
     """Writes the program to `out` and says where it was built."""
     out.parent.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="edgewright-program-") as place:
+        refused: ToolError | None = None
         if await _has_compiler(link):
             write_program(service, Path(place) / "project", backend=backend)
-            await _on_device(Path(place) / "project", backend, link, out)
-            return "device"
-        shutil.copyfile(compile_here(service, backend, machine, Path(place)), out)
+            try:
+                await _on_device(Path(place) / "project", backend, link, out)
+                return "device"
+            except ToolError as error:  # a compiler but no headers: the vendor's runtime package has none
+                refused = error
+        try:
+            shutil.copyfile(compile_here(service, backend, machine, Path(place) / "here"), out)
+        except ToolError as error:
+            raise refused or error from None
         return "here" if machine == platform.machine() else "cross"
 
 
