@@ -1,12 +1,13 @@
 # AscendCL of CANN 8.x (libascendcl) or 9.x (libacl_rt and libacl_mdl): the target ascendcl::ascendcl.
 #
 # Looked for below ASCEND_HOME_PATH, ASCEND_TOOLKIT_HOME or DDK_PATH (set_env.sh sets them), then where the vendor
-# installs it. ASCEND_INCLUDE_DIR and ASCEND_LIBRARY_DIR name the places directly, as a cross build does.
+# installs it, then in `.cann` beside this project, where the stand-in is put. ASCEND_INCLUDE_DIR and ASCEND_LIBRARY_DIR name the places directly, as a cross build does.
 set(ASCEND_INCLUDE_DIR "" CACHE PATH "The folder that holds acl/acl.h")
 set(ASCEND_LIBRARY_DIR "" CACHE PATH "The folder that holds libascendcl.so, or libacl_rt.so and libacl_mdl.so")
 
 set(roots $ENV{ASCEND_HOME_PATH} $ENV{ASCEND_TOOLKIT_HOME} $ENV{DDK_PATH}
-    /usr/local/Ascend/ascend-toolkit/latest /usr/local/Ascend/cann)
+    /usr/local/Ascend/ascend-toolkit/latest /usr/local/Ascend/cann
+    ${CMAKE_CURRENT_SOURCE_DIR}/../.cann/ascend-toolkit/latest ${CMAKE_CURRENT_SOURCE_DIR}/../.cann/cann)
 set(include_dirs ${ASCEND_INCLUDE_DIR})
 set(library_dirs ${ASCEND_LIBRARY_DIR} $ENV{NPU_HOST_LIB})
 foreach(root IN LISTS roots)
