@@ -67,7 +67,8 @@ class Board:
 
     def deploy(self, bundle: Bundle, link: Link | None = None, **serve: Any) -> Release:
         async def go() -> Release:
-            return await deploy(bundle, TargetConfig(), ServeConfig(**serve), link or await self.link())
+            settings = ServeConfig(**{"bake_s": 0, **serve})
+            return await deploy(bundle, TargetConfig(), settings, link or await self.link())
 
         return asyncio.run(go())
 

@@ -33,6 +33,13 @@ class Engine:
             self.model = json.load(file)
         if self.model.get("crash_in_agent") and "--status-fd" in sys.argv:
             os._exit(9)
+        self.opened, self.served = time.monotonic(), "--status-fd" in sys.argv
+        if self.served:
+            if os.path.exists(self.model.get("crash_if", "")):
+                os._exit(9)
+            if self.model.get("die_after_s"):
+                import threading
+                threading.Timer(self.model["die_after_s"], os._exit, [9]).start()
         if self.model.get("refuse"):
             raise RuntimeError(self.model["refuse"])
         self.ballast = bytearray(int(self.model.get("ballast_mb", 0)) << 20)
@@ -45,6 +52,8 @@ class Engine:
     def run(self, feeds):
         x = feeds["x"]
         time.sleep(self.model.get("delay_ms", 0) / 1000)
+        if "slow_after_s" in self.model and time.monotonic() - self.opened > self.model["slow_after_s"] and self.served:
+            time.sleep(0.15)
         if self.model.get("fail_on_black") and not x.any():
             raise RuntimeError("the kernel failed")
         score = self.model.get("score", 0.5) + 0.4 * float(x.mean()) / 255

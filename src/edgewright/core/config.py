@@ -154,6 +154,15 @@ class ServeConfig(_Section):
     engine: Literal["python", "cpp"] = Field(
         "python", description="What predicts: the Python that was checked, or a C++ program built from its data."
     )
+    bake_s: float = Field(
+        1, ge=0, le=86400, description="Seconds a new release must last and keep its limits, or the one before returns."
+    )
+    tries: int = Field(
+        3, ge=1, le=100, description="Starts in a row that may fail before the device itself goes back to `previous`."
+    )
+    watchdog_s: float = Field(
+        60, ge=1, le=3600, description="Seconds that one inference may take before the service is started again."
+    )
     wheels: bool = Field(
         False, description="Carry the runtime's packages in the bundle: the device needs no pip and no internet."
     )

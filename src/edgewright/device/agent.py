@@ -29,6 +29,9 @@ from edgewright.device.sockets import listen
 from edgewright.device.spool import Spool
 
 WINDOW_S = 1.0
+STUCK_S = 60.0
+"""An inference that takes longer hangs, unless `serve.watchdog_s` says otherwise."""
+BEAT_FD = "EDGEWRIGHT_BEAT_FD"
 QUIET_S = 10.0
 """A window in which nothing happened is kept only this often: memory and temperature still matter."""
 DRAIN_S = 5.0
@@ -55,6 +58,10 @@ class Agent(object):
         self.live: Optional[Live] = None
         self._last_kept = 0.0
         self._window = threading.Lock()
+        self._stuck_s = float((own.get("serve") or {}).get("watchdog_s") or STUCK_S)
+        self._beat_fd = int(os.environ.pop(BEAT_FD, None) or -1)
+        if self._beat_fd >= 0:
+            os.set_blocking(self._beat_fd, False)
         if self.takes_images:
             image.opencv()  # imported now, or the first request waits for it
         for entry in golden.read_golden(self.folder)[:1]:
@@ -92,6 +99,15 @@ class Agent(object):
         self.close_window(asked=True)
         return {"readings": self.spool.read(since), "last": self.spool.last_seq(), "release": self.release["digest"]}
 
+    def beat(self) -> None:
+        """Tells the supervisor that inference gets on. Not while one is stuck, nor when this thread is: then the
+        supervisor hears nothing, and starts the agent again."""
+        if self._beat_fd >= 0 and self.inference.stuck_s() < self._stuck_s:
+            try:
+                os.write(self._beat_fd, b".")
+            except OSError:  # a pipe that is full, or a supervisor that is gone: the lifeline sees to that
+                pass
+
     def close_window(self, asked: bool = False) -> None:
         with self._window:
             self._close_window(asked)
@@ -113,7 +129,9 @@ def serve(agent: Agent, listening: socket.socket, stopped: threading.Event) -> N
     """Answers until `stopped`, then lets running requests end."""
     server = Server(listening, agent)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    agent.beat()
     while not stopped.wait(WINDOW_S):
+        agent.beat()
         agent.close_window()
     server.draining = True
     server.shutdown()

@@ -85,6 +85,16 @@ def memory_total() -> int:
         return 0
 
 
+def memory_available(system: str = "/") -> int:
+    """Bytes that a new process can have without swapping (MemAvailable, proc(5)); 0 where not known."""
+    try:
+        with open(os.path.join(system, "proc", "meminfo"), encoding="utf-8") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError, IndexError):
+        return 0
+
+
 def disk_free(folder: str) -> int:
     """Bytes free to us on the disk of the nearest existing parent of `folder`."""
     while not os.path.isdir(folder):

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 from edgewright.device import durable, processes, wheels
 from edgewright.device.log import Log
 from edgewright.device.release import Layout
 
+BEAT_FD = "EDGEWRIGHT_BEAT_FD"
+"""Names the pipe into which the agent writes a byte a second, as long as its inference gets on."""
 PATIENCE_S = 8.0
 """How long an agent may take to answer its last requests before it is killed."""
 
@@ -24,19 +26,24 @@ class Child(object):
         self.name, self._log = name, log
         folder = layout.folder(name)
         status_in, status_out = os.pipe()
+        self.beat, beat_out = os.pipe()
         argv = [sys.executable, "-m", "edgewright.device.agent", folder, "--root", layout.root, "--lifeline"]
         argv += ["--listen-fd", str(listening.fileno()), "--status-fd", str(status_out)]
         argv += [word for key in ("source", "save") if serve.get(key) for word in ("--" + key, str(serve[key]))]
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
-            env=environment(folder, layout), pass_fds=(listening.fileno(), status_out),
+            # By a variable: the agent is the release's own, and an older one knows no such argument.
+            env=dict(environment(folder, layout), **{BEAT_FD: str(beat_out)}),
+            pass_fds=(listening.fileno(), status_out, beat_out),
         )  # fmt: skip
         os.close(status_out)
+        os.close(beat_out)
         assert self._process.stdout is not None
         self._status, self.output = status_in, self._process.stdout.fileno()
         self.started = time.monotonic()
         self.identity = processes.identity(self._process.pid)
-        self.ended = self.exit_noted = False
+        self.ended = self.exit_noted = self.lasted = False
+        self.last_beat: Optional[float] = None  # None for an agent that has never given one: an older release's
 
     def wait_ready(self, timeout_s: float, interrupted: Callable[[], bool]) -> str:
         """ "" when the agent has said that it is ready; else why it is not."""
@@ -61,6 +68,18 @@ class Child(object):
             self._log.add(piece)
         else:
             self.ended = True
+
+    def beats(self) -> None:
+        """Takes in the beats that are waiting."""
+        while select.select([self.beat], [], [], 0.0)[0]:
+            if not os.read(self.beat, 4096):
+                return
+            self.last_beat = time.monotonic()
+
+    def silent_s(self) -> float:
+        """Seconds since its last beat; 0 for an agent that gives none."""
+        self.beats()
+        return 0.0 if self.last_beat is None else time.monotonic() - self.last_beat
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -90,6 +109,9 @@ class Child(object):
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+        if self.beat >= 0:
+            os.close(self.beat)
+            self.beat = -1
         self.ended = True
 
 

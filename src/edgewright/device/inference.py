@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class Inference(object):
         self.session = service.session("serve")
         self._turn = threading.Lock()
         self._places = threading.BoundedSemaphore(waiting + 1)
+        self._began: Optional[float] = None
 
     def predict(self, sample: Any, stateful: bool = False, outputs: bool = False) -> Answer:
         """The prediction of one decoded sample, with the model's `outputs` if asked for. Busy when
@@ -54,8 +55,10 @@ class Inference(object):
                 raise Busy()
             try:
                 waited = time.perf_counter() - asked
+                self._began = time.monotonic()
                 return self._run(sample, waited, stateful, outputs)
             finally:
+                self._began = None
                 self._turn.release()
         finally:
             self._places.release()
@@ -78,6 +81,11 @@ class Inference(object):
         timing = {"wait": 1000.0 * waited, "total": 1000.0 * (waited + sum(phases))}
         timing.update((name, 1000.0 * seconds) for name, seconds in zip(PHASES, phases))
         return Answer(prediction, {name: round(value, 3) for name, value in timing.items()}, kept)
+
+    def stuck_s(self) -> float:
+        """Seconds since the inference began that is running now; 0 where none is."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     def warm(self, sample: Any) -> None:
         """One inference that is not counted, so that the first request is not the slow one."""

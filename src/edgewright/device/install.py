@@ -7,8 +7,13 @@
     admit    {"manifest": digest, "release": {…}}         whether the signature would let it in; changes nothing
     install  {"manifest", "serve": {…}, "release": {…}}   received → … → committed, or rolled back with the reason
     trust    {"signers": text, "forget": false}           whose signatures count from now on
+    rollback {}                                           back to the release before, without anything from outside
+    golden   {}                                           replays the golden samples of the live release now
     stop     {}                                           ends the service; the release stays
     readings {"since": seq}                               what the agent's /readings says
+
+Every request may say who asks: "lease" (device/lease.py). `missing` takes it, `install` and `rollback` give it back.
+    lease    {"lease": {…}, "end": false}                 takes, renews or gives it back by itself
 
 One JSON object on stdout: the answer, or {"error": {"kind", "message", "remedy"}} and exit status 3.
 """
@@ -24,10 +29,11 @@ import platform
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
-from edgewright.device import board, durable, trust
+from edgewright.device import board, durable, lease, processes, trust
+from edgewright.device.boot_counter import BootCounter
 from edgewright.device.journal import Journal
 from edgewright.device.release import Layout, Rejected, ReleaseError
-from edgewright.device.serving import Serving
+from edgewright.device.serving import CODE, Serving, version_of
 
 
 def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -44,6 +50,9 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         "phase": state.get("phase"),
         "reason": state.get("reason"),
         "pid": (state.get("agent") or {}).get("pid"),
+        "reverted": BootCounter(layout).reverted(),
+        "operator": (lease.holder(layout) or {}).get("owner"),
+        "programs": _programs(state),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.system(),
@@ -61,7 +70,7 @@ def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     from edgewright.device.installation import recover
 
     wanted = []
-    with _alone(layout):
+    with _alone(layout, request):
         recover(layout)
         for digest, size in sorted(request["sizes"].items()):
             path = layout.blob(digest)
@@ -76,7 +85,7 @@ def install(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     from edgewright.device.installation import Installation, recover  # `status`, asked often, does without
 
     digest = str(request["manifest"])
-    with _alone(layout):
+    with _alone(layout, request, last=True):
         recover(layout)
         admitted = trust.admit(layout, digest, request.get("release"))
         trust.raise_time(layout, admitted)
@@ -88,15 +97,40 @@ def admit(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def enrol(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
-    with _alone(layout):
+    with _alone(layout, request, last=True):
         return trust.enrol(layout, str(request.get("signers")), bool(request.get("forget")))
+
+
+def back(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    from edgewright.device.installation import recover
+    from edgewright.device.rollback import rollback
+
+    with _alone(layout, request, last=True):
+        recover(layout)
+        return rollback(layout)
+
+
+def golden(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    """Beside the live service, by the release's own code; changes nothing."""
+    from edgewright.device.installation import replay
+
+    name = layout.linked(layout.current)
+    if name is None:
+        raise ReleaseError("The device has no release.", "Deploy one: `edgewright deploy`.")
+    own = layout.describe(name) or {}
+    return dict(replay(layout, name, True), name=name, number=own.get("number"), digest=own.get("digest"))
 
 
 def stop(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     if not os.path.isdir(layout.root):
         return {"stopped": False}
-    with _alone(layout):
+    with _alone(layout, request, last=True):
         return {"stopped": Serving(layout).stop()}
+
+
+def leased(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    with _alone(layout, request, last=bool(request.get("end"))):
+        return {"owner": (lease.holder(layout) or {}).get("owner")}
 
 
 def readings(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -109,21 +143,36 @@ OPS: Dict[str, Callable[[Layout, Mapping[str, Any]], Dict[str, Any]]] = {
     "admit": admit,
     "install": install,
     "trust": enrol,
+    "rollback": back,
+    "golden": golden,
+    "lease": leased,
     "stop": stop,
     "readings": readings,
 }
 
 
 @contextlib.contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
-    """Keeps a second installer out; the kernel frees the lock when we die, however we die."""
+def _alone(layout: Layout, request: Mapping[str, Any], last: bool = False) -> Iterator[None]:
+    """Keeps a second installer out (the kernel frees the lock when we die, however we die), and for longer a second
+    operator; `last` gives the lease back, however the operation ends."""
     layout.make()
     with open(os.path.join(layout.root, "install.lock"), "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ReleaseError("Another installation is at work on this device.", "Wait for it to end.") from None
-        yield
+        lease.hold(layout, request.get("lease"))
+        try:
+            yield
+        finally:
+            if last:
+                lease.end(layout, request.get("lease"))
+
+
+def _programs(state: Mapping[str, Any]) -> Dict[str, str]:
+    """Which version of our device programs answers this, and which one keeps the service alive ("" where none)."""
+    running = str(state.get("code") or "") if processes.alive(state.get("supervisor")) else ""
+    return {"installer": version_of(CODE), "supervisor": version_of(running)}
 
 
 def _version(distribution: str) -> str:
@@ -166,6 +215,9 @@ def _failure(error: Exception) -> Dict[str, Any]:
     if isinstance(error, ReleaseError):
         kind = "rejected" if isinstance(error, Rejected) else "refused"
         message, remedy = error.message, error.remedy
+        if isinstance(error, lease.Leased):
+            said = {"kind": "leased", "message": message, "remedy": remedy, "holder": error.holder}
+            return {"error": said}
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         kind, message, remedy = "disk", "The device's disk is full.", "Free some space on it and deploy again."
     elif isinstance(error, OSError):

@@ -18,13 +18,15 @@ STEPS = (
     "received",  # every blob is here and has its digest
     "assembled",  # the release's folder is complete
     "replayed",  # the golden samples gave the golden answers, in time and memory
+    "managed",  # whoever keeps the service alive knows of it: systemd's unit, or nobody but our supervisor
     "switching",  # from here on a kill may leave `current` on the new release
     "switched",
     "started",
     "healthy",  # /healthz says that the new release serves
+    "baked",  # it has lasted for its bake time and kept its limits
     "committed",
 )
-ENDS = ("committed", "refused", "rolled back")
+ENDS = ("committed", "refused", "rolled back", "reverted")  # reverted: by the boot counter, without an installer
 KEPT_BYTES = 1 << 18
 """Above this the journal is cut to its younger half, between two installations."""
 

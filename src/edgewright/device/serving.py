@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,13 @@ from edgewright.device.release import Layout, ReleaseError
 
 READINGS_LIMIT = 64 << 20
 STOP_S = 12.0
-CODE = os.path.dirname(os.path.abspath(__file__))
+CODE = os.path.dirname(os.path.realpath(__file__))
+
+
+def version_of(code: str) -> str:
+    """The digest by which a folder of device programs is known (tools/<digest>/edgewright/device); "" for another."""
+    digest = os.path.basename(os.path.dirname(os.path.dirname(code)))
+    return digest if re.fullmatch(r"[0-9a-f]{12}", digest) else ""
 
 
 class Serving(object):
@@ -114,9 +121,25 @@ class Serving(object):
         return lines[-1][:300] if lines else "it said nothing"
 
 
+def healthy(serving: Serving, name: str, timeout_s: float = 20.0) -> bool:
+    """Whether exactly this release answers before the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if serving.serves(name):
+            return True
+        time.sleep(0.01)
+    return False
+
+
 class Prober(object):
     """Asks /healthz again and again while a release is replaced: the longest time without an answer is
     the gap that a client would have seen."""
+
+    @classmethod
+    def of(cls, serving: Serving) -> Optional[Prober]:
+        """One that watches a service; None where nobody answers."""
+        state = serving.state()
+        return cls(state["host"], state["port"]) if serving.health() is not None else None
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = reachable(host), port

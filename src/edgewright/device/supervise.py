@@ -3,7 +3,9 @@
 It owns the listening socket, so a port is never lost between two agents and a request that comes in
 between waits instead of failing. It follows the `current` link: on SIGHUP it looks again, starts the
 agent of the new release, and ends the old one only when the new one says that it is ready. What a kill
-of the installer leaves behind is therefore always one whole release that serves.
+of the installer leaves behind is therefore always one whole release that serves. A release that does not
+last is left for the one before (boot_counter), an agent whose inference hangs is started again, and
+systemd, where it is, hears of all that (notify).
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from edgewright.device import durable, processes
+from edgewright.device import durable, notify, processes
+from edgewright.device.boot_counter import BootCounter, alone
 from edgewright.device.child import Child
 from edgewright.device.log import Log
 from edgewright.device.release import Layout
@@ -29,9 +32,13 @@ READY_S = 180.0
 PAUSES_S = (0.2, 30.0)
 """Waits between restarts: the first, doubling up to the second."""
 FAILURES, FIRST_FAILURES = 5, 2
-"""Starts that fail in a row before the supervisor gives up and says so; fewer where none ever succeeded."""
+"""Starts that fail in a row before the supervisor gives up and says so; fewer where an installer waits for it."""
+RETRY_S = 60.0
+"""Having given up, it still tries this often: a driver may come up late, a camera may be plugged in again."""
 STEADY_S = 20.0
-"""An agent that lived this long counts as having started well."""
+"""An agent that lived this long (and its bake time) counts as having started well."""
+SILENT_S = 60.0
+"""An agent without a beat for so long hangs, unless `serve.watchdog_s` says otherwise."""
 
 
 class Supervisor(object):
@@ -47,6 +54,9 @@ class Supervisor(object):
         self.failed, self.was_ready = "", False
         self.paused_by: Any = None
         self.token: Any = None  # of the last wish that was read; who wished waits for it in the state
+        self.asked_by: Any = None  # who wished it; as long as that process lives, it judges what current does
+        self.retry_at = 0.0
+        self.boots, self.notifier = BootCounter(self.layout), notify.from_environment()
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
 
@@ -56,6 +66,7 @@ class Supervisor(object):
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_again)
         self.again = True
+        self._finish_revert()
         while not self.stopping:
             if self.paused_by is not None and not processes.alive(self.paused_by):
                 self.again = True  # whoever paused the service was killed before it could end the pause
@@ -64,7 +75,11 @@ class Supervisor(object):
                 self.was_ready = False
                 self._follow()
             self._look_after()
+            self._feed_watchdog()
             self._sleep(0.5)
+        self.notifier.stopping()
+        if self.serving and self.serving.alive() and not self.serving.lasted:
+            self._count(self.boots.forgive, self.serving.name)
         self._end(self.serving)
         self.serving = None
         self._tell("stopped")
@@ -89,7 +104,10 @@ class Supervisor(object):
         """Makes what `current` names the release that serves."""
         name = self.layout.linked(self.layout.current)
         control = durable.read_json(self.layout.control) or {}
+        if name and control.get("token") != self.token and processes.alive(control.get("by")):
+            self._count(self.boots.lasted, name)  # somebody wants it now: its past is not held against it
         self.token, paused = control.get("token"), bool(control.get("paused")) and processes.alive(control.get("by"))
+        self.asked_by = control.get("by")
         self.paused_by = control.get("by") if paused else None
         if name is None or paused:
             self._end(self.serving)
@@ -104,11 +122,17 @@ class Supervisor(object):
     def _look_after(self) -> None:
         """Starts the agent again when it has ended, later each time, and not for ever."""
         name = self.layout.linked(self.layout.current)
-        if self.serving is None or self.serving.alive() or name is None:
+        if self.serving is None or name is None:
             return
-        if self.failed:
-            if self.serving.name == name:
+        if self.serving.alive():
+            self._look_at(self.serving)
+            return
+        if self.failed and self.serving.name == name:
+            if time.monotonic() < self.retry_at or processes.alive(self.asked_by):
                 return
+            self._go_back(name, self.failed)
+            name, self.failed = self.layout.linked(self.layout.current) or name, ""
+        elif self.failed:
             # The new release did not start and nobody has switched back yet: the old one goes on.
             name, self.failed = self.serving.name, ""
         if self.serving.exit_noted is False:
@@ -119,6 +143,60 @@ class Supervisor(object):
             self._back_off()
         if not self.failed and time.monotonic() >= self.not_before:
             self._start(name)
+
+    def _look_at(self, child: Child) -> None:
+        """Whether an agent that lives also lasts, and gets on."""
+        serve = (self.layout.describe(child.name) or {}).get("serve") or {}
+        if not child.lasted and time.monotonic() - child.started > max(STEADY_S, float(serve.get("bake_s") or 0)):
+            child.lasted = True
+            self._count(self.boots.lasted, child.name)
+        limit = float(serve.get("watchdog_s") or SILENT_S)
+        if child.silent_s() > limit:
+            self.log.write("the agent of %s hangs: no inference got on for %d s" % (child.name, limit))
+            child.end(1.0)
+
+    def _feed_watchdog(self) -> None:
+        """systemd's watchdog is fed by the agent's inference, or by a rest that somebody wished."""
+        if self.serving is None or (self.serving.alive() and self.serving.silent_s() < SILENT_S):
+            self.notifier.ping()
+
+    def _waiting(self) -> bool:
+        """Asked while an agent loads, which is bounded itself: whether to stop waiting."""
+        self.notifier.ping()
+        return self.stopping
+
+    def _go_back(self, name: str, reason: str) -> bool:
+        """To the release before, where this one has used up its starts and no installer is there to judge it."""
+        if processes.alive(self.asked_by) or not self.boots.exhausted(name):
+            return False
+        said = "%d starts of %s failed, the last because %s" % (self.boots.tries(name), name, reason)
+        try:
+            back = self.boots.revert(name, said)
+            if back is None:
+                self.boots.note(name, reason)
+        except OSError as error:
+            self.log.write("the release before cannot be brought back: %s" % error)
+            return False
+        if back is not None:
+            self.log.write("back to %s: %s" % (back, said))
+            self.failures, self.failed, self.was_ready, self.not_before = 0, "", False, 0.0
+            self._tell("restarting", said)
+        return back is not None
+
+    def _finish_revert(self) -> None:
+        try:
+            with alone(self.layout) as free:
+                if free:
+                    self.boots.finish()
+        except OSError as error:
+            self.log.write("the release before cannot be brought back: %s" % error)
+
+    def _count(self, count: Callable[[str], None], name: str) -> None:
+        """A disk that is full costs the counter, not the service."""
+        try:
+            count(name)
+        except OSError as error:
+            self.log.write("starts cannot be counted: %s" % error)
 
     def _start(self, name: str) -> None:
         """Starts the agent of a release beside the one that serves, and takes that one away after."""
@@ -131,12 +209,13 @@ class Supervisor(object):
             return
         assert self.listening is not None
         self._tell("starting")
+        self._count(self.boots.starting, name)
         try:
             child = Child(self.layout, name, serve, self.listening, self.log)
         except OSError as error:
             self._fail("the agent cannot be started: %s" % error)
             return
-        reason = child.wait_ready(READY_S, lambda: self.stopping)
+        reason = child.wait_ready(READY_S, self._waiting)
         if not reason:
             self.serving, self.was_ready = child, True
             self._end(old)
@@ -146,6 +225,7 @@ class Supervisor(object):
         if old is not None and old.alive():
             self._fail(reason)  # the old release goes on serving; the installer decides what then
         else:
+            self._end(old)
             self.serving = child
             child.exit_noted = True
             self.failures += 1
@@ -153,15 +233,23 @@ class Supervisor(object):
             self._back_off(reason)
 
     def _back_off(self, reason: str = "it keeps ending") -> None:
-        if self.failures >= (FAILURES if self.was_ready else FIRST_FAILURES):
-            self._fail(reason)
+        assert self.serving is not None
+        if self._go_back(self.serving.name, reason):
+            return
+        waited_for = processes.alive(self.asked_by) and not self.was_ready
+        if self.failures >= (FIRST_FAILURES if waited_for else FAILURES):
+            others = self.boots.failed()
+            others.pop(self.serving.name, None)
+            previous = self.layout.linked(self.layout.previous)
+            also = "; %s failed before: %s" % (previous, others[previous]) if previous in others else ""
+            self._fail(reason + also)
             return
         pause = min(PAUSES_S[0] * 2 ** (self.failures - 1), PAUSES_S[1])
         self.not_before = time.monotonic() + pause
         self._tell("restarting", reason)
 
     def _fail(self, reason: str) -> None:
-        self.failed = reason
+        self.failed, self.retry_at = reason, time.monotonic() + RETRY_S
         self.log.write("given up: %s" % reason)
         if self.listening is not None and not (self.serving and self.serving.alive()):
             self.listening.close()  # who asks now is refused at once instead of waiting
@@ -210,9 +298,12 @@ class Supervisor(object):
             "phase": phase,
             "reason": reason,
             "failures": self.failures,
+            "reverted": self.boots.reverted(),
             "token": self.token,
-            "code": os.path.dirname(os.path.abspath(__file__)),
+            "code": os.path.dirname(os.path.realpath(__file__)),
         }
+        told = "%s %s %s" % (phase, self.serving.name if self.serving else "", reason)
+        self.notifier.ready(told) if phase in ("serving", "paused", "empty") else self.notifier.status(told)
         try:
             durable.write_json(self.layout.state, state)
         except OSError as error:

@@ -1,0 +1,65 @@
+"""Back to `previous`, on the device alone: nothing is received, nothing is replayed, no host is asked.
+
+The same steps and the same journal as an installation, so that a kill leaves one whole release here too. What was
+current becomes `previous`: a rollback can itself be rolled back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from edgewright.device import managers
+from edgewright.device.boot_counter import BootCounter
+from edgewright.device.installation import READY_S, undo
+from edgewright.device.journal import Journal
+from edgewright.device.release import Layout, Rejected, ReleaseError
+from edgewright.device.serving import Prober, Serving, healthy
+
+
+def rollback(layout: Layout) -> Dict[str, Any]:
+    """The release before as it serves: name, number, digest, url, pid, replaced, gap_ms. ReleaseError where there is
+    none, or where it failed on this device itself; Rejected where it does not start: then nothing has changed."""
+    old, new = layout.linked(layout.current), layout.linked(layout.previous)
+    if new is None or new == old:
+        raise ReleaseError("There is no release before this one on the device.", "Deploy the one that you want.")
+    failed = BootCounter(layout).failed().get(new)
+    if failed:
+        raise ReleaseError("The release before, %s, failed on this device: %s." % (new, failed), "Deploy another one.")
+    serving, journal = Serving(layout), Journal(layout.journal)
+    was_running, own = serving.running(), layout.describe(new) or {}
+    journal.shorten()
+    journal.record("begun", release=new, number=own.get("number"), old=old, was_running=was_running, rollback=True)
+    prober = Prober.of(serving)
+    try:
+        _switch(layout, serving, journal, new)
+    except BaseException as error:
+        reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
+        undo(layout, new, old, was_running, reason)
+        raise
+    if old:
+        layout.point(layout.previous, old)
+    journal.record("committed", release=new, number=own.get("number"))
+    state = serving.state()
+    return {
+        "name": new,
+        "number": own.get("number"),
+        "digest": own.get("digest"),
+        "url": serving.url(),
+        "pid": (state.get("agent") or {}).get("pid"),
+        "replaced": old,
+        "gap_ms": prober.gap_ms() if prober else None,
+    }
+
+
+def _switch(layout: Layout, serving: Serving, journal: Journal, new: str) -> None:
+    journal.record("managed", release=new, manager=managers.adopt(layout))
+    journal.record("switching", release=new)
+    layout.point(layout.current, new)
+    journal.record("switched", release=new)
+    said = serving.follow(READY_S)
+    if said:
+        raise Rejected("The release before does not start: %s." % said.rstrip("."), "See run/agent.log on the device.")
+    journal.record("started", release=new)
+    if not healthy(serving, new):
+        raise Rejected("The release before does not answer /healthz.", "See run/agent.log on the device.")
+    journal.record("healthy", release=new)

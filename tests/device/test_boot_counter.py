@@ -1,0 +1,196 @@
+"""A release that does not last is left for the one before, by the device alone: real supervisors, real agents."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+import edgewright
+from edgewright.device import durable, processes
+from edgewright.device.boot_counter import BootCounter, alone
+from edgewright.device.journal import Journal
+from edgewright.device.release import Layout
+from edgewright.device.serving import Serving
+
+OLD, NEW = "1-" + "a" * 12, "2-" + "b" * 12
+SOURCE = Path(edgewright.__file__).parent.parent
+
+
+class Device:
+    """A device folder with two releases, laid out as an installer would have."""
+
+    def __init__(self, root: Path, tries: int = 2) -> None:
+        self.layout, self._tries = Layout(str(root)), tries
+        self.layout.make()
+        self.serving, self.boots = Serving(self.layout), BootCounter(self.layout)
+
+    def release(self, name: str, **model: Any) -> None:
+        folder = tiny.service(Path(self.layout.folder(name)), **model)
+        number, digest = name.split("-")
+        serve = {"tries": self._tries, "watchdog_s": 2}
+        durable.write_json(str(folder / "release.json"), {"number": int(number), "digest": digest, "serve": serve})
+
+    def link(self, current: str, previous: str | None) -> None:
+        self.layout.point(self.layout.current, current)
+        self.layout.point(self.layout.previous, previous)
+
+    def names(self) -> tuple[str | None, str | None]:
+        return self.layout.linked(self.layout.current), self.layout.linked(self.layout.previous)
+
+    def boot(self) -> subprocess.Popen[bytes]:
+        """The supervisor, started as a boot would: nobody has wished anything."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "edgewright.device.supervise", self.layout.root],
+            stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(SOURCE)}, start_new_session=True,
+        )  # fmt: skip
+
+    def wait(self, condition: Callable[[], Any], what: str) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, f"not in time: {what}; {self.serving.state()}"
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        return Path(self.layout.log).read_text()
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    found = Device(tmp_path / "device")
+    yield found
+    found.serving.stop()
+
+
+def test_a_release_that_does_not_start_after_a_boot_is_left_for_the_one_before(device: Device, tmp_path: Path) -> None:
+    device.release(OLD)
+    device.release(NEW, crash_if=str(tmp_path))
+    device.link(NEW, OLD)
+    device.boot()
+    device.wait(lambda: device.serving.serves(OLD), "the old release serves")
+    assert device.names() == (OLD, NEW), "the failed release is kept as previous"
+    reverted = device.serving.state()["reverted"]
+    assert (reverted["from"], reverted["to"]) == (NEW, OLD) and "2 starts" in reverted["reason"]
+    assert "status 9" in device.boots.failed()[NEW]
+    assert Journal(device.layout.journal).read()[-1]["step"] == "reverted"
+
+
+def test_a_release_that_is_ready_and_dies_soon_after_is_left_too(device: Device) -> None:
+    device.release(OLD)
+    device.release(NEW, die_after_s=0.5)
+    device.link(NEW, OLD)
+    device.boot()
+    device.wait(lambda: device.serving.serves(OLD), "the old release serves")
+    assert device.names() == (OLD, NEW)
+
+
+def test_two_releases_that_fail_do_not_take_turns(device: Device, tmp_path: Path) -> None:
+    device.release(OLD, crash_if=str(tmp_path))
+    device.release(NEW, crash_if=str(tmp_path))
+    device.link(NEW, OLD)
+    device.boot()
+    device.wait(lambda: device.serving.state().get("phase") == "failed", "it gives up")
+    assert device.names() == (OLD, NEW), "it stays on the last that was good"
+    assert f"{NEW} failed before" in device.serving.state()["reason"]
+    assert [record["step"] for record in Journal(device.layout.journal).read()] == ["reverted"]
+
+
+def test_starts_are_counted_over_boots_that_cut_the_power(device: Device) -> None:
+    device.release(OLD)
+    device.release(NEW, delay_ms=1)
+    device.link(NEW, OLD)
+    for boots in (1, 2):
+        supervisor = device.boot()
+        device.wait(lambda: device.serving.serves(NEW), "the new release serves")
+        agent = device.serving.state()["agent"]
+        supervisor.kill()
+        supervisor.wait()
+        processes.wait_gone(agent, 10)
+        assert device.boots.tries(NEW) == boots
+    supervisor = device.boot()
+    device.wait(lambda: device.serving.serves(NEW), "a third start may still do well")
+    supervisor.terminate()
+    supervisor.wait()
+    assert device.boots.tries(NEW) == 2, "an end that was asked for is not held against it"
+
+
+def test_nothing_is_reverted_while_an_installer_is_at_work(device: Device) -> None:
+    device.release(OLD)
+    device.release(NEW)
+    device.link(NEW, OLD)
+    with alone(device.layout) as free:
+        assert free and device.boots.revert(NEW, "it fails") is None
+    assert device.names() == (NEW, OLD)
+    assert device.boots.revert(NEW, "it fails") == OLD and device.names() == (OLD, NEW)
+    assert device.boots.revert(OLD, "it fails too") is None and device.names() == (OLD, NEW)
+
+
+@pytest.mark.parametrize("cut", ["point", "record", "_write"])
+def test_a_revert_that_is_cut_is_finished_by_the_next_boot(device: Device, cut: str) -> None:
+    device.release(OLD)
+    device.release(NEW)
+    device.link(NEW, OLD)
+    code = f"""
+import os, signal, sys
+from edgewright.device import boot_counter, journal, release
+def killed(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+boots = boot_counter.BootCounter(release.Layout(sys.argv[1]))
+owner = {{"point": release.Layout, "record": journal.Journal, "_write": boot_counter.BootCounter}}[{cut!r}]
+calls, whole = [], getattr(owner, {cut!r})
+def cut(*args, **keywords):
+    calls.append(1)
+    return killed() if {cut!r} != "_write" or len(calls) == 3 else whole(*args, **keywords)
+setattr(owner, {cut!r}, cut)
+boots.revert({NEW!r}, "it fails")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, device.layout.root], env={**os.environ, "PYTHONPATH": str(SOURCE)}
+    )
+    assert done.returncode == -signal.SIGKILL
+    device.boot()
+    device.wait(lambda: device.serving.serves(OLD), "the old release serves")
+    assert device.names() == (OLD, NEW)
+    assert json.loads(Path(device.layout.root, "boots.json").read_text()).get("reverting") is None
+
+
+def test_an_installation_that_was_cut_goes_back_to_what_it_would_have_replaced(device: Device) -> None:
+    cut = "3-" + "c" * 12
+    for name in (OLD, NEW, cut):
+        device.release(name)
+    device.link(cut, OLD)
+    Journal(device.layout.journal).record("begun", release=cut, number=3, old=NEW, was_running=True)
+    assert device.boots.revert(cut, "it fails") == NEW
+    assert device.names() == (NEW, OLD), "previous is as it was before the installation"
+
+
+def test_an_agent_that_hangs_is_started_again(device: Device) -> None:
+    device.release(NEW)
+    device.link(NEW, None)
+    device.boot()
+    device.wait(lambda: device.serving.serves(NEW), "it serves")
+    agent = device.serving.state()["agent"]
+    device.wait(lambda: "serves on" in device.log(), "it has begun its loop")
+    time.sleep(1.5)
+    os.kill(agent["pid"], signal.SIGSTOP)
+    device.wait(lambda: device.serving.state().get("agent") not in (agent, None), "another agent")
+    device.wait(lambda: device.serving.serves(NEW), "it serves again")
+    assert "hangs" in device.log()
+
+
+def test_a_full_disk_costs_the_counter_and_not_the_service(device: Device) -> None:
+    device.release(NEW)
+    device.link(NEW, None)
+    Path(device.layout.root, "boots.json").mkdir()  # it can be neither read nor written
+    device.boot()
+    device.wait(lambda: device.serving.serves(NEW), "it serves")
+    assert "cannot be counted" in device.log()

@@ -1,0 +1,135 @@
+"""Back to the release before, for real; and a release that fails in its bake time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from board import Board, ask, health
+
+from edgewright.core.config import GoalConfig
+from edgewright.core.errors import DeviceError, RejectedRelease
+from edgewright.pipeline.device_program import _bring, operate
+
+STEPS = ("begun", "managed", "switching", "switched", "started", "healthy", "committed")
+KILLED = """
+import os, signal, sys
+from edgewright.device import install, journal
+step, when = sys.argv[2], sys.argv[3]
+record = journal.Journal.record
+def killed(self, name, **facts):
+    if name == step and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    record(self, name, **facts)
+    if name == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+journal.Journal.record = killed
+install.main([sys.argv[1], "rollback"])
+"""
+
+
+def do(board: Board, op: str, **request: Any) -> dict[str, Any]:
+    async def go() -> dict[str, Any]:
+        return await operate(await board.link(), op, request)
+
+    return asyncio.run(go())
+
+
+def test_a_rollback_brings_back_the_release_before_on_the_same_port(board: Board) -> None:
+    first, second = board.bundle(), board.bundle(score=0.4)
+    one = board.deploy(first)
+    two = board.deploy(second)
+    answer = do(board, "rollback")
+    assert (answer["digest"], answer["url"], answer["gap_ms"] is not None) == (first.digest, two.url, True)
+    assert health(one.url)["release"] == first.digest
+    assert board.names() == (f"1-{first.digest[:12]}", f"2-{second.digest[:12]}")
+    assert [record["step"] for record in board.journal()[-len(STEPS) :]] == list(STEPS)
+    board.assert_whole()
+    assert do(board, "rollback")["digest"] == second.digest, "a rollback can be rolled back"
+    assert do(board, "golden")["mismatches"] == [] and do(board, "golden")["digest"] == second.digest
+
+
+def test_without_a_release_before_nothing_is_rolled_back(board: Board) -> None:
+    one = board.deploy(board.bundle())
+    with pytest.raises(DeviceError, match="no release before"):
+        do(board, "rollback")
+    assert health(one.url)["pid"] == one.pid
+
+
+def test_a_rollback_that_fails_itself_changes_nothing(board: Board, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    first, second = board.bundle(crash_if=str(gone)), board.bundle(score=0.4)
+    board.deploy(first)
+    two = board.deploy(second)
+    gone.touch()
+    with pytest.raises(RejectedRelease, match="does not start"):
+        do(board, "rollback")
+    assert health(two.url)["pid"] == two.pid
+    assert board.names() == (f"2-{second.digest[:12]}", f"1-{first.digest[:12]}")
+    board.assert_whole()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_rollback_killed_at_any_step_leaves_one_whole_release_serving(old_board: Board, step: str, when: str) -> None:
+    board, bundles = old_board, {b.digest: b for b in (old_board.bundle(), old_board.bundle(score=0.4))}
+    if board.names()[1] is None:
+        for bundle in bundles.values():
+            board.deploy(bundle)
+    url, before = do(board, "status")["url"], board.names()
+    code = asyncio.run(bring(board))
+    argv = [code[1], "-c", KILLED, str(board.root), step, when]
+    done = subprocess.run(argv, input="{}", text=True, capture_output=True, env={**os.environ, "PYTHONPATH": code[0]})
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    do(board, "missing", sizes={})  # the next operation finishes or undoes it
+    assert health(url)["release"] in bundles and set(board.names()) == set(before)
+    assert (board.names()[0] or "").endswith(health(url)["release"][:12])
+    board.assert_whole()
+
+
+async def bring(board: Board) -> tuple[str, str]:
+    link = await board.link()
+    return await _bring(link), link.python
+
+
+def test_a_release_that_dies_in_its_bake_time_is_rolled_back(board: Board) -> None:
+    first = board.bundle()
+    one = board.deploy(first)
+    with pytest.raises(RejectedRelease, match="ended during its bake time"):
+        board.deploy(board.bundle(die_after_s=1.5), bake_s=30)
+    assert health(one.url)["release"] == first.digest
+    assert board.names() == (f"1-{first.digest[:12]}", None)
+    assert board.journal()[-1]["step"] == "rolled back" and "bake" in board.journal()[-1]["reason"]
+
+
+def test_a_release_that_breaks_its_limit_in_its_bake_time_is_rolled_back(board: Board) -> None:
+    """It is fast on the golden samples and slow on what it is really asked."""
+    first = board.bundle()
+    one = board.deploy(first)
+    slow = board.bundle(GoalConfig(latency_p95_ms=100), slow_after_s=1.5, score=0.45)
+    stopped, body = threading.Event(), board.dataset.samples[0].path.read_bytes()
+
+    def requests() -> None:
+        while not stopped.is_set():
+            ask(one.url + "/infer", body, "image/png")
+            time.sleep(0.001)
+
+    asking = [threading.Thread(target=requests) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    try:
+        with pytest.raises(RejectedRelease, match=r"bake time p95 was .* over the limit of 100 ms"):
+            board.deploy(slow, bake_s=9)
+    finally:
+        stopped.set()
+        for thread in asking:
+            thread.join()
+    assert health(one.url)["release"] == first.digest
