@@ -123,7 +123,7 @@ def test_a_device_is_told_whom_to_trust_and_status_says_so(
         (("inspect", "nothing"), "not a bundle"),
         (("verify", "allowed"), "not a bundle"),
         (("sign", "b", "--key", "nothing"), "nothing cannot be read"),
-        (("sign", "b", "--key", "key.pub"), "key.pub"),
+        (("sign", "b", "--key", "allowed"), "allowed"),
         (("sign", "b", "--key", "key", "--number", "0"), "number"),
         (("sign", "b"), "--key"),
         (("verify", "b", "--signers", "key.pub"), "key.pub"),

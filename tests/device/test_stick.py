@@ -21,6 +21,7 @@ from edgewright.device import trust
 from edgewright.device.release import Layout
 from edgewright.pipeline import signing
 from edgewright.pipeline.bundle import Bundle, read_bundle
+from edgewright.pipeline.release_key import load_key
 from edgewright.pipeline.save import save
 
 
@@ -79,7 +80,7 @@ def test_the_device_s_signers_count_for_it_too(bundle: Bundle, root: Path, tmp_p
     trust.enrol(layout, f"me@x {public}\n")
     code, answer = run(save(bundle, tmp_path / "a.pyz").path, "--root", root)
     assert code == 3 and "not signed" in answer["error"]["message"]
-    signing.sign(bundle, signing.load_key(tmp_path / "key"), number=3)
+    signing.sign(bundle, load_key(tmp_path / "key"), number=3)
     code, answer = run(save(bundle, tmp_path / "b.pyz").path, "--root", root, "--dry-run")
     assert code == 0, answer
     assert not list((root / "incoming").iterdir()) and not list((root / "releases").iterdir())

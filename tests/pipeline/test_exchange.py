@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board import Board
+import tiny
 from oci import FlakyRegistry, docker_registry
 
 from edgewright.core.errors import DeviceError, InputError
+from edgewright.core.record import canonical
 from edgewright.pipeline import signing
-from edgewright.pipeline.bundle import Bundle, read_bundle
+from edgewright.pipeline.bundle import Bundle, Needs, read_bundle, write_bundle
 from edgewright.pipeline.exchange import pull, push
 from edgewright.pipeline.registry import Registry, parse_reference
+from edgewright.pipeline.release_key import load_key
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +36,19 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bundle(board: Board, tmp_path: Path) -> Bundle:
-    """A bundle of the test's own."""
-    sealed = board.bundle()
-    out = tmp_path / "bundle"
-    shutil.copytree(sealed.path, out)
+def bundle(tmp_path: Path) -> Bundle:
+    """A bundle of a few files, one of them empty and one of a megabyte, with what lies beside one."""
+    artifact = tiny.artifact(tmp_path / "artifact")
+    files: dict[str, Path | bytes] = {
+        "service.json": artifact.folder / "service.json",
+        "model/weights": b"w" * (1 << 20),
+    }
+    files |= {"app/task.py": artifact.folder / "app" / "task.py", "app/empty.py": b"", "needs.json": canonical(Needs())}
+    found = write_bundle(files, {"descriptor": {"name": "tiny"}}, "tiny-fp32", tmp_path / "bundle")
+    told = {"subject": [{"name": "tiny-fp32", "digest": {"sha256": found.digest}}]}
     for ending in (signing.PROVENANCE, ".attestation.json"):
-        shutil.copyfile(signing.beside(sealed.path, ending), signing.beside(out, ending))
-    return read_bundle(out)
+        signing.beside(found.path, ending).write_text(json.dumps(told))
+    return found
 
 
 def allowed(key: Path) -> Path:
@@ -54,7 +61,7 @@ def allowed(key: Path) -> Path:
 def test_a_pushed_bundle_is_pulled_digest_for_digest_with_what_vouches_for_it(
     host: str, bundle: Bundle, key: Path, tmp_path: Path
 ) -> None:
-    signing.sign(bundle, signing.load_key(key), number=7)
+    signing.sign(bundle, load_key(key), number=7)
     place = parse_reference(f"{host}/team/cars:7")
     first = push(bundle, place)
     assert first.digest == bundle.digest and first.signed
@@ -74,7 +81,7 @@ def test_a_pushed_bundle_is_pulled_digest_for_digest_with_what_vouches_for_it(
 def test_a_new_signature_replaces_the_one_that_was_pushed(host: str, bundle: Bundle, key: Path, tmp_path: Path) -> None:
     place = parse_reference(f"{host}/team/signed-twice:1")
     for number in (3, 4):
-        signing.sign(bundle, signing.load_key(key), number=number)
+        signing.sign(bundle, load_key(key), number=number)
         push(bundle, place)
     signed = signing.signed_beside(pull(place, tmp_path / "pulled"))
     assert signed and signed.number == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -25,6 +26,7 @@ from edgewright.device.release import Rejected, ReleaseError
 from edgewright.pipeline import signing
 from edgewright.pipeline.bundle import Bundle, read_bundle
 from edgewright.pipeline.deploy import plan_deploy
+from edgewright.pipeline.release_key import KeygenKey, load_key
 
 DAY = 86400
 NOW = int(time.time())
@@ -62,7 +64,7 @@ def copy(tmp_path: Path) -> Callable[[Bundle], Bundle]:
 
 
 def signed(bundle: Bundle, keys: Path, name: str = "new", **said: Any) -> Bundle:
-    signing.sign(bundle, signing.load_key(keys / name), **said)
+    signing.sign(bundle, load_key(keys / name), **said)
     return bundle
 
 
@@ -140,7 +142,7 @@ def test_what_is_unsigned_or_wrongly_signed_is_refused_before_a_byte_is_sent(
 def test_a_flipped_bit_is_refused(board: Board, keys: Path, copy: Any, change: str) -> None:
     layout = made(board)
     trust.enrol(layout, line(keys, "new"))
-    found = signing.sign(copy(board.bundle()), signing.load_key(keys / "new"))
+    found = signing.sign(copy(board.bundle()), load_key(keys / "new"))
     text, armour = found.statement, found.signature
     for at in range(0, len(text if change == "statement" else armour), 17):
         request = {"statement": text, "signature": armour}
@@ -168,7 +170,7 @@ def test_the_installer_itself_refuses_what_was_sent_round_the_host_s_check(board
 
 def test_a_signature_of_another_release_is_refused(board: Board, keys: Path, copy: Any) -> None:
     trust.enrol(made(board), line(keys, "new"))
-    other = signing.sign(copy(board.bundle(score=0.4)), signing.load_key(keys / "new"))
+    other = signing.sign(copy(board.bundle(score=0.4)), load_key(keys / "new"))
     with pytest.raises(Rejected, match="another release"):
         trust.admit(board.layout, board.bundle().digest, other.request())
 
@@ -177,10 +179,11 @@ def test_a_signature_made_for_something_else_is_refused(board: Board, keys: Path
     layout = made(board)
     trust.enrol(layout, line(keys, "new"))
     key, text = (
-        signing.load_key(keys / "new"),
-        signing.sign(copy(board.bundle()), signing.load_key(keys / "new")).statement,
+        load_key(keys / "new"),
+        signing.sign(copy(board.bundle()), load_key(keys / "new")).statement,
     )
-    raw = key.sign(signature.signed_data(text.encode(), "git"))
+    raw = key.raw(signature.signed_data(text.encode(), "git"))
+    assert raw is not None
     request = {"statement": text, "signature": signature.armoured(key.public, "git", raw)}
     with pytest.raises(Rejected, match="'git'"):
         trust.admit(layout, board.bundle().digest, request)
@@ -217,9 +220,8 @@ def test_after_a_rollback_what_serves_may_be_installed_again_but_nothing_else_th
 def stated_request(bundle: Bundle, keys: Path, number: int, *, name: str = "new", at: int = NOW, **more: Any) -> Any:
     """What the installer is given for a release signed at a time of our choice."""
     found = {"format": 1, "manifest": f"sha256:{bundle.digest}", "number": number, "signed": signers.utc(at), **more}
-    text, key = canonical(found).decode(), signing.load_key(keys / name)
-    raw = key.sign(signature.signed_data(text.encode(), signers.NAMESPACE))
-    return {"statement": text, "signature": signature.armoured(key.public, signers.NAMESPACE, raw)}
+    text, key = canonical(found).decode(), load_key(keys / name)
+    return {"statement": text, "signature": key.armoured(text.encode())}
 
 
 def test_before_any_signed_time_is_known_expiry_is_told_and_after_that_enforced(board: Board, keys: Path) -> None:
@@ -315,11 +317,9 @@ def test_a_file_of_signers_that_could_not_be_held_to_is_not_enrolled(board: Boar
 def test_a_signed_statement_of_another_form_is_refused(board: Board, keys: Path, change: dict[str, Any]) -> None:
     layout, bundle = made(board), board.bundle()
     trust.enrol(layout, line(keys, "new"))
-    key = signing.load_key(keys / "new")
     found = {"format": 1, "manifest": f"sha256:{bundle.digest}", "number": 1, "signed": signers.utc(NOW), **change}
     text = canonical(found).decode()
-    raw = key.sign(signature.signed_data(text.encode(), signers.NAMESPACE))
-    armour = signature.armoured(key.public, signers.NAMESPACE, raw)
+    armour = load_key(keys / "new").armoured(text.encode())
     with pytest.raises(Rejected):
         trust.admit(layout, bundle.digest, {"statement": text, "signature": armour})
 
@@ -374,18 +374,59 @@ def test_a_configured_key_signs_once_and_keeps_the_number(board: Board, keys: Pa
     assert signing.vouch(bundle, SignConfig(key="old", number=12), keys).key != other.key  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("kind", ["missing", "public", "rsa", "passphrase", "open", "rot"])
+def test_a_key_in_an_agent_signs_by_its_public_file(
+    board: Board, keys: Path, copy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = Path("/tmp") / f"agent-{os.getpid()}-{tmp_path.name[-8:]}"  # its path may have 108 letters
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not socket.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        bundle, public = copy(board.bundle()), tmp_path / "new.pub"
+        shutil.copyfile(keys / "new.pub", public)
+        with pytest.raises(InputError, match="did not sign"):
+            signing.sign(bundle, load_key(public))
+        subprocess.run(["ssh-add", "-q", str(keys / "new")], check=True, capture_output=True)
+        signing.sign(bundle, load_key(public), number=5)
+    finally:
+        agent.kill()
+        agent.wait()
+        socket.unlink(missing_ok=True)
+    trust.enrol(made(board), line(keys, "new"))
+    verified = signing.verify(bundle)
+    assert trust.admit(board.layout, bundle.digest, verified.signed.request()) and not verified.provenance
+
+
+def test_a_key_with_a_passphrase_is_handed_to_ssh_keygen(tmp_path: Path) -> None:
+    words = ["-t", "ed25519", "-N", "secret", "-f", str(tmp_path / "key")]
+    subprocess.run(["ssh-keygen", "-q", *words], check=True)
+    key = load_key(tmp_path / "key")
+    assert isinstance(key, KeygenKey)
+    assert (
+        " ".join((tmp_path / "key.pub").read_text().split()[1:2])
+        == base64.b64encode(signature.key_blob(key.public)).decode()
+    )
+    (tmp_path / "key.pub").unlink()
+    with pytest.raises(InputError, match="passphrase"):
+        load_key(tmp_path / "key")
+
+
+@pytest.mark.parametrize("kind", ["missing", "public", "ecdsa", "open", "rot"])
 def test_a_key_that_cannot_sign_is_refused_in_a_sentence(keys: Path, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "key"
-    if kind in ("rsa", "passphrase"):
-        words = ["-t", "rsa", "-N", ""] if kind == "rsa" else ["-t", "ed25519", "-N", "secret"]
-        subprocess.run(["ssh-keygen", "-q", *words, "-f", str(path)], check=True)
-    elif kind in ("public", "open"):
-        shutil.copyfile(keys / ("new.pub" if kind == "public" else "new"), path)
-        path.chmod(0o644 if kind == "open" else 0o600)
+    if kind in ("ecdsa", "public"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(path)], check=True)
+        if kind == "public":
+            shutil.copyfile(tmp_path / "key.pub", path)
+    elif kind == "open":
+        shutil.copyfile(keys / "new", path)
+        path.chmod(0o644)
     elif kind == "rot":
         path.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
         path.chmod(0o600)
     with pytest.raises(InputError) as caught:
-        signing.load_key(path)
+        load_key(path)
     assert caught.value.remedy and "\n" not in caught.value.message

@@ -87,7 +87,8 @@ def sign(
     The bundle and its digest stay as they are. `ssh-keygen -Y verify -n edgewright-release` takes the signature.
     """
     from edgewright.pipeline.bundle import read_bundle
-    from edgewright.pipeline.signing import load_key, sign
+    from edgewright.pipeline.release_key import load_key
+    from edgewright.pipeline.signing import sign
 
     found = read_bundle(bundle)
     signed = sign(found, load_key(key), number=number, days=days)

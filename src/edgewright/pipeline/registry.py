@@ -79,6 +79,7 @@ class Registry:
         here = urllib.parse.urlsplit(f"//{reference.host}").hostname in HERE
         self._base = f"{'http' if plain_http or here else 'https'}://{reference.host}"
         self._authorization = ""
+        self._kept: dict[str, http.client.HTTPConnection] = {}
 
     def has_blob(self, digest: str) -> bool:
         return self._ask("HEAD", f"blobs/sha256:{digest}", known=(200, 404)).status == 200
@@ -182,12 +183,9 @@ class Registry:
         for _ in range(REDIRECTS):
             own = place.startswith(f"{self._base}/")  # nobody else is shown the name and the password
             given = {**headers, **({"Authorization": self._authorization} if self._authorization and own else {})}
-            connection = _connection(place)
+            origin = _origin(place)
+            connection, answer = self._sent(method, place, given, body)
             try:
-                if body is not None and not isinstance(body, bytes):
-                    body.seek(0)
-                connection.request(method, _target(place), body=body, headers=given)
-                answer = connection.getresponse()
                 asked = answer.headers.get("WWW-Authenticate", "")
                 if answer.status == 401 and own and asked and not given.get("Authorization", "").startswith("Basic"):
                     self._authorization = self._authorized(asked)  # a token that ran out is replaced, too
@@ -197,8 +195,28 @@ class Registry:
                     yield answer
                     return
             finally:
-                connection.close()
+                if answer.isclosed() and not answer.will_close:
+                    self._kept[origin] = connection
+                else:
+                    connection.close()
         raise DeviceError(f"The registry {self.reference.host} sends us round in a circle.", "Ask who runs it.")
+
+    def _sent(
+        self, method: str, place: str, headers: Mapping[str, str], body: bytes | IO[bytes] | None
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """A request made over the connection that is open, or a new one: the other side may have closed it since."""
+        for kept in (self._kept.pop(_origin(place), None), None):
+            connection = kept or _connection(place)
+            try:
+                if body is not None and not isinstance(body, bytes):
+                    body.seek(0)
+                connection.request(method, _target(place), body=body, headers=headers)
+                return connection, connection.getresponse()
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                if kept is None:
+                    raise
+        raise AssertionError("a new connection answers or raises")
 
     def _authorized(self, asked: str) -> str:
         """The Authorization header for a challenge: Basic, or a token from the realm that it names."""
@@ -263,6 +281,11 @@ def _connection(place: str) -> http.client.HTTPConnection:
     if parts.scheme == "http":
         return http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_S)
     raise InputError(f"A registry sends us to {place[:100]}, which is no web address.", "Ask who runs it.")
+
+
+def _origin(place: str) -> str:
+    parts = urllib.parse.urlsplit(place)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _target(place: str) -> str:

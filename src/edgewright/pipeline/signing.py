@@ -24,6 +24,7 @@ from edgewright.device import ed25519, signature, signers, trust
 from edgewright.device.durable import write_text
 from edgewright.device.release import ReleaseError
 from edgewright.pipeline.bundle import Bundle
+from edgewright.pipeline.release_key import Key, load_key
 
 STATEMENT, SIGNATURE = ".release.json", ".release.json.sig"
 PROVENANCE, ENVELOPE = ".provenance.json", ".provenance.dsse.json"
@@ -31,8 +32,6 @@ BESIDE = (STATEMENT, SIGNATURE, PROVENANCE, ENVELOPE, ".attestation.json")
 """What may lie beside a bundle, by the end of its name."""
 BESIDE_LIMIT = 16 << 20
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-KEY_LIMIT = 64 << 10
-MAKE_KEY = "Make one with `ssh-keygen -t ed25519 -N '' -f release-key`."
 
 
 @dataclass(frozen=True)
@@ -52,50 +51,6 @@ class Signed(Record):
         return {"statement": self.statement, "signature": self.signature}
 
 
-class Key:
-    """A private Ed25519 key. `public` is its 32 bytes."""
-
-    def __init__(self, private: Any) -> None:
-        self._private = private
-        self.public: bytes = private.public_key().public_bytes_raw()
-        self.fingerprint = signature.fingerprint(self.public)
-
-    def sign(self, message: bytes) -> bytes:
-        """64 bytes, checked with the device's own verification before anyone else sees them."""
-        raw = bytes(self._private.sign(message))
-        if not ed25519.verify(self.public, message, raw):
-            raise RuntimeError("a signature just made does not verify")
-        return raw
-
-
-def load_key(path: Path) -> Key:
-    """The key in a file of OpenSSH. InputError where there is none, it has a passphrase, or it is of another type."""
-    try:
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-    except ImportError:
-        raise InputError("Signing needs the package cryptography.", "pip install 'edgewright[sign]'") from None
-    try:
-        with path.open("rb") as file:
-            data = file.read(KEY_LIMIT)
-        if path.stat().st_mode & 0o077:
-            raise InputError(f"Others than its owner can read the key {path}.", f"chmod 600 {path}")
-        key = load_ssh_private_key(data, password=None)
-    except OSError as error:
-        raise InputError(f"The key {path} cannot be read: {error.strerror}.", MAKE_KEY) from None
-    except TypeError:
-        raise InputError(
-            f"The key {path} has a passphrase.",
-            f"Sign the statement by hand: `ssh-keygen -Y sign -n {signers.NAMESPACE} -f {path} BUNDLE{STATEMENT}`.",
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise InputError(f"{path} is not a private key in OpenSSH format.", MAKE_KEY) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InputError(f"{path} is not an Ed25519 key, which is what devices verify.", MAKE_KEY)
-    return Key(key)
-
-
 def sign(bundle: Bundle, key: Key, *, number: int | None = None, days: int | None = None) -> Signed:
     """Writes the statement, its signature and the provenance's envelope beside the bundle, over those that are there.
     `number` is seconds since 1970 where it is not given: it goes up by itself, on whatever machine signs."""
@@ -110,13 +65,14 @@ def sign(bundle: Bundle, key: Key, *, number: int | None = None, days: int | Non
     if days is not None:
         stated["expires"] = signers.utc(now + 86400 * days)
     text = canonical(stated).decode()
-    raw = key.sign(signature.signed_data(text.encode(), signers.NAMESPACE))
-    provenance = beside(bundle.path, PROVENANCE)
-    if provenance.is_file():
-        write_text(str(beside(bundle.path, ENVELOPE)), json.dumps(envelope(_bounded(provenance), key)) + "\n")
-    beside(bundle.path, SIGNATURE).unlink(missing_ok=True)  # never a new statement under an old signature
+    armoured, provenance = key.armoured(text.encode()), beside(bundle.path, PROVENANCE)
+    wrapped = envelope(_bounded(provenance), key) if provenance.is_file() else None
+    for ending in (ENVELOPE, SIGNATURE):  # never a new statement under an old signature
+        beside(bundle.path, ending).unlink(missing_ok=True)
+    if wrapped is not None:
+        write_text(str(beside(bundle.path, ENVELOPE)), json.dumps(wrapped) + "\n")
     write_text(str(beside(bundle.path, STATEMENT)), text)
-    write_text(str(beside(bundle.path, SIGNATURE)), signature.armoured(key.public, signers.NAMESPACE, raw))
+    write_text(str(beside(bundle.path, SIGNATURE)), armoured)
     found = signed_beside(bundle)
     assert found is not None
     return found
@@ -129,7 +85,7 @@ def vouch(bundle: Bundle, config: SignConfig, base: Path) -> Signed | None:
         return None
     key = load_key((base / Path(config.key).expanduser()).absolute())
     kept = signed_beside(bundle)
-    if kept is not None and kept.key == key.fingerprint and _says(kept, config):
+    if kept is not None and kept.key == signature.fingerprint(key.public) and _says(kept, config):
         return kept
     return sign(bundle, key, number=config.number, days=config.days)
 
@@ -202,13 +158,15 @@ def read_signers(path: Path) -> tuple[signers.Signer, ...]:
         ) from None
 
 
-def envelope(payload: bytes, key: Key) -> dict[str, Any]:
-    """A DSSE envelope (github.com/secure-systems-lab/dsse, v1.0) of an in-toto statement."""
-    signed = base64.b64encode(key.sign(pre_authentication(PAYLOAD_TYPE, payload))).decode()
+def envelope(payload: bytes, key: Key) -> dict[str, Any] | None:
+    """A DSSE envelope (github.com/secure-systems-lab/dsse, v1.0) of an in-toto statement; None by a key that cannot."""
+    raw = key.raw(pre_authentication(PAYLOAD_TYPE, payload))
+    if raw is None:
+        return None
     return {
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(payload).decode(),
-        "signatures": [{"keyid": key.fingerprint, "sig": signed}],
+        "signatures": [{"keyid": signature.fingerprint(key.public), "sig": base64.b64encode(raw).decode()}],
     }
 
 
