@@ -6,15 +6,16 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 DEMO   := examples/digits/edgewright.yaml
 
-.PHONY: help demo stop test bench lint docs clean
+.PHONY: help demo stop test test-faults bench lint docs clean
 
 help:
 	@echo "make demo   install, then the whole story once on examples/digits; ends with a running service"
 	@echo "make stop   end that service"
 	@echo "make test   every test (installs what they need)"
+	@echo "make test-faults  the fault tests alone, and how many faults were survived"
 	@echo "make bench  compare with PyTorch, ONNX Runtime and OpenVINO + NNCF on this machine"
 	@echo "make lint   ruff and mypy --strict"
-	@echo "make docs   regenerate docs/configuration.md and docs/cli.md"
+	@echo "make docs   regenerate docs/configuration.md, docs/cli.md and docs/reliability.md"
 	@echo "make clean  remove .venv and caches (runs and services in .edgewright stay)"
 
 demo: $(VENV)/.installed
@@ -28,6 +29,10 @@ test: $(VENV)/.installed-for-tests
 	sh tools/system-packages.sh
 	$(BIN)/python -m pytest
 
+test-faults: $(VENV)/.installed-for-tests
+	sh tools/system-packages.sh
+	$(BIN)/python -m pytest tests/faults
+
 bench: $(VENV)/.installed-for-tests
 	$(BIN)/python benchmarks/run.py
 
@@ -36,9 +41,10 @@ lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict src
 
-docs: $(VENV)/.installed
+docs: $(VENV)/.installed-for-tests
 	$(BIN)/edgewright schema --markdown > docs/configuration.md
 	$(BIN)/python tools/write_cli_docs.py > docs/cli.md
+	$(BIN)/python tools/write_reliability_docs.py > docs/reliability.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,121 @@
+"""An installer that dies, fails or hangs, before and after every step of its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from board import Board
+from faulty import (
+    AT_STEP,
+    Installer,
+    assert_one_whole_release,
+    begin,
+    install,
+    power_off,
+    recover,
+    serving,
+    supervise,
+)
+
+from edgewright.device import processes
+from edgewright.device.journal import STEPS
+from edgewright.pipeline.bundle import Bundle
+
+pytestmark = pytest.mark.slow
+SIDES = ("before", "after")
+
+
+def serving_and_next(board: Board) -> tuple[Bundle, Bundle]:
+    """What serves on the board, and what comes next. A board has a predecessor too."""
+    pair = (board.bundle(), board.bundle(score=0.4))
+    if board.names()[1] is None:
+        for bundle in reversed(pair):
+            answer = install(board, bundle)
+            assert answer.code == 0, answer
+    current = board.names()[0] or ""
+    return pair if current.endswith(pair[0].digest[:12]) else pair[::-1]
+
+
+def fault(tmp_path: Path, step: str, when: str, what: str) -> str:
+    return AT_STEP.format(step=step, when=when, what=what, sign=str(tmp_path / "met"))
+
+
+@pytest.mark.fault(
+    "F1 the installer is killed before or after any step of its journal",
+    outcome="one whole release serves, the old or the new; the next operation finishes or undoes the rest",
+)
+@pytest.mark.parametrize("when", SIDES)
+@pytest.mark.parametrize("step", STEPS)
+def test_killed(old_board: Board, tmp_path: Path, step: str, when: str) -> None:
+    old, new = serving_and_next(old_board)
+    before = old_board.names()
+    assert install(old_board, new, fault(tmp_path, step, when, "kill")).code == -9
+    assert serving(old_board)["release"] in (old.digest, new.digest)
+    assert recover(old_board).code == 0
+    kept = assert_one_whole_release(old_board, old, new)
+    assert kept == new or old_board.names() == before, "the predecessor is what it was"
+    assert kept == old or old_board.names()[1] == before[0]
+    assert old_board.journal()[-1]["step"] in ("committed", "refused", "rolled back")
+    assert len(list(Path(old_board.layout.releases).iterdir())) <= 3
+
+
+@pytest.mark.fault(
+    "F2 a step fails, before or after it is in the journal (an I/O error)",
+    outcome="the old release serves on, its predecessor is what it was, and the error says what failed",
+)
+@pytest.mark.parametrize("when", SIDES)
+@pytest.mark.parametrize("step", STEPS)
+def test_failed(old_board: Board, tmp_path: Path, step: str, when: str) -> None:
+    old, new = serving_and_next(old_board)
+    before = old_board.names()
+    answer = install(old_board, new, fault(tmp_path, step, when, "error"))
+    assert (tmp_path / "met").exists()
+    assert answer.code == 3 and "Input/output error" in answer.message
+    assert recover(old_board).code == 0
+    assert_one_whole_release(old_board, old)
+    assert old_board.names() == before
+
+
+@pytest.mark.fault(
+    "F3 the installer hangs before or after any step of its journal",
+    outcome="a release serves meanwhile, a second installer is told, and once it is ended one whole release remains",
+)
+@pytest.mark.parametrize("when", SIDES)
+@pytest.mark.parametrize("step", STEPS)
+def test_hung(old_board: Board, tmp_path: Path, step: str, when: str) -> None:
+    old, new = serving_and_next(old_board)
+    hung = begin(old_board, new, fault(tmp_path, step, when, "hang"))
+    while not (tmp_path / "met").exists():
+        assert not hung.ended(), hung.answer()
+    assert serving(old_board)["release"] in (old.digest, new.digest)
+    assert "at work" in recover(old_board).message
+    assert Installer(old_board, "status", {}).answer().said["unfinished"] in (True, False)
+    hung.kill()
+    hung.answer()
+    assert recover(old_board).code == 0
+    assert_one_whole_release(old_board, old, new)
+
+
+@pytest.mark.fault(
+    "F1 the device loses power after any step, and starts again",
+    outcome="the supervisor alone serves one whole release, with no host; the next operation ends what was begun",
+)
+@pytest.mark.parametrize("step", STEPS)
+def test_rebooted(old_board: Board, tmp_path: Path, step: str) -> None:
+    old, new = serving_and_next(old_board)
+    hung = begin(old_board, new, fault(tmp_path, step, "after", "hang"))
+    while not (tmp_path / "met").exists():
+        assert not hung.ended(), hung.answer()
+    hung.kill()
+    power_off(old_board)
+    hung.answer()
+    started = supervise(old_board)
+    assert_one_whole_release(old_board, old, new)
+    assert recover(old_board).code == 0
+    assert_one_whole_release(old_board, old, new)
+    processes.end(processes.identity(started.pid), 12.0)
+    started.wait()
+    answer = install(old_board, old)
+    assert answer.code == 0, answer
+    assert_one_whole_release(old_board, old)
