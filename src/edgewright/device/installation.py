@@ -13,11 +13,13 @@ import sys
 import time
 from typing import Any, Dict, Mapping, Optional, Set
 
-from edgewright.device import durable, trust, wheels
+from edgewright.device import board, durable, managers, trust, wheels
+from edgewright.device.bake import bake
+from edgewright.device.boot_counter import BootCounter
 from edgewright.device.child import environment
 from edgewright.device.journal import Journal
 from edgewright.device.release import OWN_FILE, Layout, Manifest, Rejected, ReleaseError, parse_manifest
-from edgewright.device.serving import Prober, Serving
+from edgewright.device.serving import Prober, Serving, healthy
 
 READY_S = 200.0
 REPLAY_S = 600.0
@@ -42,6 +44,7 @@ class Installation(object):
         self._name = "%d-%s" % (self._number, digest[:12])
         self._replay: Dict[str, Any] = {}
         self._prober: Optional[Prober] = None
+        self._quiet = False
 
     def run(self) -> Dict[str, Any]:
         """The new release as it serves. Rejected or ReleaseError with the old one serving as before."""
@@ -75,7 +78,7 @@ class Installation(object):
         self._journal.record("assembled", release=self._name)
         self._replay = self._check()
         found = {key: self._replay.get(key) for key in ("p95_ms", "memory_bytes")}
-        self._journal.record("replayed", release=self._name, **found)
+        self._journal.record("replayed", release=self._name, quiet=self._quiet, **found)
 
     def _receive(self) -> Manifest:
         """Incoming files become blobs when they have the digest they are named by."""
@@ -126,7 +129,9 @@ class Installation(object):
     def _check(self) -> Dict[str, Any]:
         """Golden answers, then time and memory. A limit that was missed is tried again, with the old release
         paused: two services on one board are no fair race, and one disturbed half second is no verdict."""
-        limits = durable.read_json(os.path.join(self._layout.folder(self._name), "gate.json")) or {}
+        limits = self._limits()
+        if self._was_running and self._old and self._too_large():
+            self._pause()  # the board cannot hold both: the old release stops first, and the gap is told
         answer = replay(self._layout, self._name, bool(limits))
         if answer["mismatches"]:
             raise Rejected(
@@ -135,9 +140,8 @@ class Installation(object):
             )
         said = _missed(answer, limits)
         for attempt in range(RETRIES if said else 0):
-            if attempt == 0 and self._was_running and self._old:
-                self._probe()
-                self._serving.follow(READY_S, paused=True)
+            if attempt == 0 and self._was_running and self._old and not self._quiet:
+                self._pause()
             answer = replay(self._layout, self._name, True)
             said = _missed(answer, limits)
             if not said:
@@ -146,8 +150,24 @@ class Installation(object):
             raise Rejected(said, "Raise the limit, or choose a faster or smaller candidate.")
         return answer
 
+    def _limits(self) -> Dict[str, Any]:
+        return durable.read_json(os.path.join(self._layout.folder(self._name), "gate.json")) or {}
+
+    def _too_large(self) -> bool:
+        """Whether the board's free memory cannot hold the new release beside the old one."""
+        needs = durable.read_json(os.path.join(self._layout.folder(self._name), "needs.json")) or {}
+        wanted, free = needs.get("memory_bytes"), board.memory_available()
+        return isinstance(wanted, int) and 0 < free < wanted
+
+    def _pause(self) -> None:
+        """The quiet window: the old release rests until the new one serves, or until we end."""
+        self._probe()
+        self._serving.follow(READY_S, paused=True)
+        self._quiet = True
+
     def _switch(self) -> None:
         layout = self._layout
+        self._journal.record("managed", release=self._name, manager=managers.adopt(layout))
         self._journal.record("switching", release=self._name)
         self._probe()
         layout.point(layout.current, self._name)
@@ -156,9 +176,13 @@ class Installation(object):
         if said:
             raise Rejected("The new release does not start: %s." % said.rstrip("."), "See run/agent.log on the device.")
         self._journal.record("started", release=self._name)
-        if not self._healthy(self._name):
+        if not healthy(self._serving, self._name):
             raise Rejected("The new release does not answer /healthz.", "See run/agent.log on the device.")
         self._journal.record("healthy", release=self._name)
+        said = bake(self._serving, self._name, float(self._serve.get("bake_s") or 0), self._limits())
+        if said:
+            raise Rejected("%s." % said.rstrip("."), "See run/agent.log on the device.")
+        self._journal.record("baked", release=self._name)
         if self._old:
             layout.point(layout.previous, self._old)
         trust.raise_number(layout, self._admitted)
@@ -166,17 +190,8 @@ class Installation(object):
 
     def _probe(self) -> None:
         """Watches, from here on, for how long nobody answers."""
-        state = self._serving.state()
-        if self._prober is None and self._serving.health() is not None:
-            self._prober = Prober(state["host"], state["port"])
-
-    def _healthy(self, name: str) -> bool:
-        deadline = time.monotonic() + 20.0
-        while time.monotonic() < deadline:
-            if self._serving.serves(name):
-                return True
-            time.sleep(0.01)
-        return False
+        if self._prober is None:
+            self._prober = Prober.of(self._serving)
 
     def _give_up(self, error: BaseException) -> None:
         reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
@@ -188,7 +203,7 @@ class Installation(object):
         if self._serving.serves(name):
             return dict(self._outcome(name, replaced=None), unchanged=True)
         said = self._serving.follow(READY_S)
-        if said or not self._healthy(name):
+        if said or not healthy(self._serving, name):
             raise Rejected("The release does not start: %s." % (said or "no answer").rstrip("."), "See run/agent.log.")
         return self._outcome(name, replaced=None)
 
@@ -202,6 +217,7 @@ class Installation(object):
             "pid": (state.get("agent") or {}).get("pid"),
             "replaced": replaced,
             "unchanged": False,
+            "quiet": self._quiet,
             "gap_ms": self._prober.gap_ms() if self._prober else None,
             "replay": {k: self._replay.get(k) for k in ("samples", "p50_ms", "p95_ms", "memory_bytes", "load_seconds")},
         }
@@ -233,6 +249,7 @@ def replay(layout: Layout, name: str, timed: bool) -> Dict[str, Any]:
 
 def recover(layout: Layout) -> str:
     """What to do about an installation that was cut: "" where there was none, else what was done."""
+    BootCounter(layout).finish()
     records = Journal(layout.journal).open_installation()
     for name in os.listdir(layout.releases):
         if name.startswith(".making-"):
@@ -279,12 +296,16 @@ def undo(
     elif switched:
         serving.stop()
     Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason)
-    shutil.rmtree(layout.folder(new), ignore_errors=True)
+    if new not in (layout.linked(layout.current), layout.linked(layout.previous)):  # a rollback goes to `previous`
+        shutil.rmtree(layout.folder(new), ignore_errors=True)
 
 
 def collect(layout: Layout) -> None:
-    """Removes releases that are neither current nor previous, and blobs that those two do not name."""
-    kept = {name for name in (layout.linked(layout.current), layout.linked(layout.previous)) if name}
+    """Removes releases that are neither current nor previous nor named by an installation that is not over, and blobs
+    that none of them names."""
+    opened = (Journal(layout.journal).open_installation() or [{}])[0]
+    named = (layout.linked(layout.current), layout.linked(layout.previous), opened.get("release"), opened.get("old"))
+    kept = {str(name) for name in named if name and os.path.isdir(layout.folder(str(name)))}
     used: Set[str] = set()
     for name in kept:
         digest = str((layout.describe(name) or {}).get("digest"))
