@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgewright.cli import options
+from edgewright.cli import fleet, options
 from edgewright.cli.boundary import write_json
 from edgewright.cli.progress import drawn
 
@@ -65,23 +65,37 @@ def deploy(
     device: options.Device = None,
     target: options.Target = None,
     dry_run: options.DryRun = False,
+    take_over: options.TakeOver = False,
+    select: fleet.Select = "",
+    yes: fleet.Yes = False,
+    resume: fleet.Resume = False,
+    pause: fleet.Pause = False,
+    abort: fleet.Abort = False,
     as_json: options.Json = False,
-) -> None:
-    """Make the chosen candidate live on its device.
+) -> int:
+    """Make the chosen candidate live on its device, or releases on a fleet.
 
     It goes live only after the device itself replayed the golden samples; else the release before goes on serving.
+    With a fleet's file: wave by wave, and where a hub was killed, from there. Exit code 1 where a rollout stopped.
     """
+    if fleet.means(what):
+        return fleet.deploy(
+            what, select, dry_run=dry_run, yes=yes, resume=resume, pause=pause, abort=abort, as_json=as_json
+        )
+    fleet.only_fleets(select=select, resume=resume, pause=pause, abort=abort)
     from edgewright.pipeline.field import deploy
     from edgewright.pipeline.project import open_project
 
     with drawn() as progress:
-        result = deploy(open_project(what, data=data, device=device, target=target), progress, dry_run=dry_run)
+        project = open_project(what, data=data, device=device, target=target)
+        result = deploy(project, progress, dry_run=dry_run, take_over=take_over)
     if as_json:
         write_json(result.to_json())
     else:
         from edgewright.cli import show
 
         show.deployed(result)
+    return 0
 
 
 def watch(
@@ -139,8 +153,16 @@ def learn(
     return 0 if all(lesson.outcome in SETTLED for lesson in result.lessons) else 1
 
 
-def status(what: options.MaybeWhat = None, target: options.Target = None, as_json: options.Json = False) -> None:
+def status(
+    what: options.MaybeWhat = None,
+    target: options.Target = None,
+    select: fleet.Select = "",
+    as_json: options.Json = False,
+) -> None:
     """What each device serves now."""
+    if what is not None and fleet.means(what):
+        return fleet.status(what, select, as_json=as_json)
+    fleet.only_fleets(select=select)
     from edgewright.pipeline.project import open_project
     from edgewright.pipeline.status import status
     from edgewright.store.cache import Store, default_root
@@ -153,6 +175,7 @@ def status(what: options.MaybeWhat = None, target: options.Target = None, as_jso
         from edgewright.cli import show
 
         show.devices(found)
+    return None
 
 
 def logs(
@@ -176,4 +199,53 @@ def logs(
         show.logs(found)
 
 
-VERBS = (pack, deploy, status, logs, watch, learn, stop)
+def rollback(
+    what: options.What,
+    target: options.Target = None,
+    dry_run: options.DryRun = False,
+    take_over: options.TakeOver = False,
+    select: fleet.Select = "",
+    as_json: options.Json = False,
+) -> int:
+    """Bring the release before back.
+
+    The device has it: nothing is built, sent or asked of a network. What served until now becomes the release before.
+    """
+    if fleet.means(what):
+        return fleet.rollback(what, select, dry_run=dry_run, as_json=as_json)
+    fleet.only_fleets(select=select)
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.rollback import rollback
+
+    found = rollback(open_project(what, target=target), dry_run=dry_run, take_over=take_over)
+    if as_json:
+        write_json({"dry_run": dry_run, "devices": [device.to_json() for device in found]})
+        return 0
+    for device in found:
+        gap = f", after {device.gap_ms:.0f} ms without an answer" if device.gap_ms is not None else ""
+        verb = "would serve" if dry_run else "serves"
+        where = f" at {device.url}" if device.url else ""
+        typer.echo(f"{device.target}: release {device.number}, {device.digest[:12]}, {verb}{where} again{gap}.")
+    return 0
+
+
+def exec_golden(what: options.What, target: options.Target = None, as_json: options.Json = False) -> int:
+    """Replay the golden samples on the devices now.
+
+    The live release's own code and samples, beside the service; nothing is changed. Exit code 1 where an answer is
+    another one.
+    """
+    from edgewright.pipeline.project import open_project
+    from edgewright.pipeline.rollback import exec_golden
+
+    found = exec_golden(open_project(what, target=target))
+    if as_json:
+        write_json({"devices": [device.to_json() for device in found]})
+    else:
+        from edgewright.cli import show
+
+        show.replayed(found)
+    return 1 if any(device.mismatches for device in found) else 0
+
+
+VERBS = (pack, deploy, rollback, status, exec_golden, logs, watch, learn, stop)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgewright.core.errors import InputError
 from edgewright.core.record import Record
@@ -65,6 +66,24 @@ class Standing(Record):
         for row in self.devices:
             found[row.state] = found.get(row.state, 0) + 1
         return found
+
+    def described(self) -> dict[str, Any]:
+        """The answer of `deploy --json`."""
+        devices = [
+            {
+                "device": row.device,
+                "target": row.target,
+                "wave": self.waves[row.wave].name,
+                "state": row.state,
+                **row.told.to_json(),
+            }
+            for row in self.devices
+        ]
+        waves = [wave.to_json() for wave in self.waves]
+        return {
+            "fleet": self.fleet, "rollout": self.rollout.to_json(), "counts": self.counts, "waves": waves,
+            "devices": devices,
+        }  # fmt: skip
 
 
 Tell = Callable[[Standing, Row | None], None]
@@ -131,7 +150,7 @@ def _opened(fleet: Fleet, found: Mapping[str, FleetRelease], ledger: Ledger, res
 def _fresh(fleet: Fleet) -> tuple[list[Wave], list[Row]]:
     planned = waves_of(fleet.devices, fleet.config.rollout.waves)
     of = {name: index for index, (_, names) in enumerate(planned) for name in names}
-    return [wave for wave, _ in planned], [Row(d.name, fleet.place(d), of[d.name]) for d in fleet.devices]
+    return [wave for wave, _ in planned], [Row(d.name, d.target, fleet.place(d), of[d.name]) for d in fleet.devices]
 
 
 def _reconcile(fleet: Fleet, ledger: Ledger, number: int) -> None:

@@ -39,8 +39,8 @@ MIGRATIONS = (
         rollout integer not null, position integer not null, body text not null, primary key (rollout, position)
     ) without rowid;
     create table member (
-        rollout integer not null, device text not null, place text not null, position integer not null,
-        wave integer not null, state text not null, body text not null, changed real not null,
+        rollout integer not null, device text not null, target text not null, place text not null,
+        position integer not null, wave integer not null, state text not null, body text not null, changed real not null,
         primary key (rollout, device)
     ) without rowid;
     create table event (
@@ -76,6 +76,7 @@ class Row(Record):
     """A device of a rollout. `place` identifies what stands at its address: another one there begins anew."""
 
     device: str
+    target: str
     place: str
     wave: int
     state: str = WAITING
@@ -199,10 +200,10 @@ class Ledger:
     def rows(self, rollout: int) -> tuple[Row, ...]:
         """In the order of the inventory."""
         found = self._base.execute(
-            "select device, place, wave, state, body from member where rollout = ? order by position, device",
+            "select device, target, place, wave, state, body from member where rollout = ? order by position, device",
             (rollout,),
         )
-        return tuple(Row(d, p, w, s, Told.from_json(json.loads(body))) for d, p, w, s, body in found)
+        return tuple(Row(d, t, p, w, s, Told.from_json(json.loads(body))) for d, t, p, w, s, body in found)
 
     def waves(self, rollout: int) -> tuple[Wave, ...]:
         found = self._base.execute("select body from wave where rollout = ? order by position", (rollout,))
@@ -250,10 +251,20 @@ class Ledger:
     def _insert(self, rollout: int, rows: Sequence[Row], start: int) -> None:
         now = time.time()
         self._base.executemany(
-            "insert or replace into member values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert or replace into member values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (rollout, row.device, row.place, start + index, row.wave, row.state, canonical(row.told).decode(), now)
-                for index, row in enumerate(rows)
+                (
+                    rollout,
+                    row.device,
+                    row.target,
+                    row.place,
+                    start + i,
+                    row.wave,
+                    row.state,
+                    canonical(row.told).decode(),
+                    now,
+                )
+                for i, row in enumerate(rows)
             ],
         )
 

@@ -1,0 +1,152 @@
+"""What is asked of a fleet beside a rollout: plans, the state of every device, the way back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgewright.core.errors import EdgewrightError, RejectedRelease
+from edgewright.core.record import Record
+from edgewright.pipeline.fleet import devices as acts
+from edgewright.pipeline.fleet.fleet import Fleet
+from edgewright.pipeline.fleet.inventory import Device
+from edgewright.pipeline.fleet.ledger import Ledger
+from edgewright.pipeline.fleet.releases import FleetRelease
+from edgewright.pipeline.fleet.rollout import FAILED, LIVE, OFFLINE, waves_of
+
+ROLLED_BACK, LEFT = "rolled back", "left as it is"
+
+
+@dataclass(frozen=True)
+class Planned(Record):
+    """What a deployment would do to one device; `refused` says why it would not, "" where it would."""
+
+    device: str
+    target: str
+    address: str
+    wave: str
+    release: str
+    steps: tuple[str, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class DeviceNow(Record):
+    """One device by its own word. `state` is serving, starting, stopped, empty or offline; `number` and `digest` are of
+    the current release, `previous` is the name of the one before, "" where there is none."""
+
+    device: str
+    target: str
+    address: str
+    groups: tuple[str, ...]
+    state: str
+    number: int = 0
+    digest: str = ""
+    previous: str = ""
+    url: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Back(Record):
+    """What a rollback did to one device."""
+
+    device: str
+    state: str
+    number: int = 0
+    digest: str = ""
+    url: str = ""
+    detail: str = ""
+
+
+def plans(fleet: Fleet, found: Mapping[str, FleetRelease]) -> tuple[Planned, ...]:
+    """What a rollout from the start would do, by wave. Changes nothing but for the installers on the devices."""
+
+    async def one(device: Device) -> tuple[str, ...]:
+        return (await acts.plan(fleet, device, found[device.target])).steps
+
+    answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
+    planned = []
+    for wave, names in waves_of(fleet.devices, fleet.config.rollout.waves):
+        for name in names:
+            device, answer = fleet.device(name), answers[name]
+            digest = found[device.target].bundle.digest
+            steps, refused = ((), str(answer)) if isinstance(answer, EdgewrightError) else (answer, "")
+            planned.append(Planned(name, device.target, _plain(device), wave.name, digest, steps, refused))
+    return tuple(planned)
+
+
+def statuses(fleet: Fleet) -> tuple[DeviceNow, ...]:
+    """Every device of the fleet, asked now. Changes nothing but for the installers on the devices."""
+
+    async def one(device: Device) -> dict[str, Any]:
+        return await acts.operated(fleet, device, "status", {"runtimes": []})
+
+    answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
+    return tuple(_now(device, answers[device.name]) for device in fleet.devices)
+
+
+def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
+    """Every device of the fleet back to its release before. One that has none before is left as it is. The ledger notes
+    it: the devices count as failed in a rollout that is not finished. InputError where a hub is at work."""
+
+    async def one(device: Device) -> Back:
+        status = await acts.operated(fleet, device, "status", {"runtimes": []})
+        before = status.get("previous") or {}
+        if not before:
+            return Back(device.name, LEFT, detail="There is no release before on it.")
+        if dry_run:
+            return Back(device.name, ROLLED_BACK, int(before["number"]), str(before["digest"]))
+        answer = await acts.operated(fleet, device, "rollback", {})
+        return Back(
+            device.name, ROLLED_BACK, int(answer["number"]), str(answer["digest"]), str(answer.get("url") or "")
+        )
+
+    with Ledger(fleet.ledger) as ledger, ledger.hub():
+        answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
+        found = tuple(_back(device, answers[device.name]) for device in fleet.devices)
+        if not dry_run:
+            _note(ledger, found)
+    return found
+
+
+def _note(ledger: Ledger, found: tuple[Back, ...]) -> None:
+    rollout = ledger.newest()
+    if rollout is None:
+        return
+    back = {item.device: item for item in found if item.state == ROLLED_BACK}
+    for row in ledger.rows(rollout.id):
+        if row.device in back and row.state == LIVE:
+            told = replace(row.told, detail=f"Rolled back to release {back[row.device].number} by an operator.")
+            ledger.move(rollout.id, row.device, FAILED, told)
+
+
+def _back(device: Device, answer: Back | EdgewrightError) -> Back:
+    if not isinstance(answer, EdgewrightError):
+        return answer
+    return Back(device.name, FAILED if isinstance(answer, RejectedRelease) else OFFLINE, detail=str(answer))
+
+
+def _now(device: Device, answer: Mapping[str, Any] | EdgewrightError) -> DeviceNow:
+    if isinstance(answer, EdgewrightError):
+        return DeviceNow(device.name, device.target, _plain(device), device.groups, OFFLINE, reason=str(answer))
+    current, previous = answer.get("current") or {}, answer.get("previous") or {}
+    running = "serving" if answer.get("health") else "starting" if answer.get("running") else "stopped"
+    return DeviceNow(
+        device=device.name,
+        target=device.target,
+        address=_plain(device),
+        groups=device.groups,
+        state=running if current else "empty",
+        number=int(current.get("number") or 0),
+        digest=str(current.get("digest") or ""),
+        previous=str(previous.get("name") or ""),
+        url=str(answer.get("url") or ""),
+        reason=str(answer.get("reason") or ""),
+    )
+
+
+def _plain(device: Device) -> str:
+    return device.address.partition("?")[0]
