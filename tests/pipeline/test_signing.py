@@ -17,6 +17,8 @@ import pytest
 from board import Board, health
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgewright.core.config import ServeConfig, SignConfig, TargetConfig
 from edgewright.core.errors import InputError, RejectedRelease
@@ -372,6 +374,25 @@ def test_a_configured_key_signs_once_and_keeps_the_number(board: Board, keys: Pa
     other = signing.vouch(bundle, SignConfig(key="new", number=12, days=3), keys)
     assert other and other.number == 12 and other.expires > other.signed
     assert signing.vouch(bundle, SignConfig(key="old", number=12), keys).key != other.key  # type: ignore[union-attr]
+
+
+def test_a_release_that_comes_back_after_another_is_given_a_greater_number(board: Board, keys: Path, copy: Any) -> None:
+    """As when a candidate is chosen, another one, and the first again: no old release is sent again."""
+    one, two, config = copy(board.bundle()), copy(board.bundle(score=0.4)), SignConfig(key="new")
+    last, numbers = None, []
+    for bundle in (one, one, two, one, one):
+        found = signing.vouch(bundle, config, keys, last)
+        assert found
+        last = signing.Vouched(bundle.digest, found.number)
+        numbers.append(found.number)
+    assert numbers[0] == numbers[1] < numbers[2] < numbers[3] == numbers[4]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80) | st.recursive(st.none() | st.integers() | st.text(max_size=9), st.lists).map(json.dumps))
+def test_any_text_is_refused_as_a_statement(text: str) -> None:
+    with pytest.raises(Rejected):
+        trust.parse_statement(text)
 
 
 def test_a_key_in_an_agent_signs_by_its_public_file(

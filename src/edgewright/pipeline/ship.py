@@ -21,7 +21,7 @@ from edgewright.pipeline.pack import pack
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
 from edgewright.pipeline.provenance import inputs_of
-from edgewright.pipeline.signing import vouch
+from edgewright.pipeline.signing import Vouched, vouch
 from edgewright.pipeline.wheels import Wheels, platform_of, requirements, resolve, tried
 from edgewright.store.cache import code_version
 
@@ -53,7 +53,9 @@ async def seal(
         inputs = inputs_of(project.model_spec(), {role: data.digest for role, data in roles.items() if data})
         bundle = pack(artifact, decision, golden, out, goal=project.config.goal, inputs=inputs, wheels=wheels)
         kept = project.store.put("bundle", key, bundle)
-    vouch(kept, project.config.sign, project.base)
+    signed = vouch(kept, project.config.sign, project.base, project.store.get("vouched", decision.target, Vouched))
+    if signed is not None:
+        project.store.put("vouched", decision.target, Vouched(kept.digest, signed.number))
     return kept
 
 
@@ -64,12 +66,14 @@ async def _wheels(project: Project, artifact: Artifact, golden: Golden, link: Li
     return replace(found, executed=await tried(found, link))
 
 
-async def ship(project: Project, target: TargetConfig, bundle: Bundle, link: Link, progress: Progress) -> Release:
+async def ship(
+    project: Project, target: TargetConfig, bundle: Bundle, link: Link, progress: Progress, *, take_over: bool = False
+) -> Release:
     """The bundle live on the target's device, or RejectedRelease and the device as it was."""
     progress.stage("deploy", f"{project.name} ({bundle.precision}) to {target.name}")
     if shipped(project, bundle.digest) != bundle:
         project.store.put("shipped", bundle.digest, bundle)
-    return await deploy(bundle, target, served(project), link)
+    return await deploy(bundle, target, served(project), link, take_over=take_over)
 
 
 def shipped(project: Project, digest: str) -> Bundle | None:

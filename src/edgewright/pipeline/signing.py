@@ -78,16 +78,28 @@ def sign(bundle: Bundle, key: Key, *, number: int | None = None, days: int | Non
     return found
 
 
-def vouch(bundle: Bundle, config: SignConfig, base: Path) -> Signed | None:
+@dataclass(frozen=True)
+class Vouched(Record):
+    """What was signed last for a target."""
+
+    digest: str
+    number: int
+
+
+def vouch(bundle: Bundle, config: SignConfig, base: Path, last: Vouched | None = None) -> Signed | None:
     """The bundle signed as the configuration says; None where it names no key. A signature that already says the same
-    is kept, so that the same release keeps its number."""
+    is kept, so that the same release keeps its number; a release that comes back after another one (`last`) is given a
+    greater number, or devices would take it for an old one sent again."""
     if config.key is None:
         return None
     key = load_key((base / Path(config.key).expanduser()).absolute())
     kept = signed_beside(bundle)
-    if kept is not None and kept.key == signature.fingerprint(key.public) and _says(kept, config):
+    came_back = last is not None and last.digest != bundle.digest and config.number is None
+    same_key = kept is not None and kept.key == signature.fingerprint(key.public)
+    if kept is not None and same_key and not came_back and _says(kept, config):
         return kept
-    return sign(bundle, key, number=config.number, days=config.days)
+    number = config.number or max(int(time.time()), last.number + 1 if last else 0)
+    return sign(bundle, key, number=number, days=config.days)
 
 
 def signed_beside(bundle: Bundle) -> Signed | None:
