@@ -6,11 +6,13 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 DEMO   := examples/digits/edgewright.yaml
 
-.PHONY: help demo stop test test-faults bench lint docs clean
+.PHONY: help demo stop fleet-up fleet-down test test-faults bench lint docs clean
 
 help:
 	@echo "make demo   install, then the whole story once on examples/digits; ends with a running service"
 	@echo "make stop   end that service"
+	@echo "make fleet-up    ten devices on this machine (SSH servers with homes of their own), for examples/fleet.yaml"
+	@echo "make fleet-down  ends them"
 	@echo "make test   every test (installs what they need)"
 	@echo "make test-faults  the fault tests alone, and how many faults were survived"
 	@echo "make bench  compare with PyTorch, ONNX Runtime and OpenVINO + NNCF on this machine"
@@ -24,6 +26,12 @@ demo: $(VENV)/.installed
 
 stop: $(VENV)/.installed
 	$(BIN)/edgewright stop
+
+fleet-up: $(VENV)/.installed-for-tests
+	@$(BIN)/python tools/fleet.py up
+
+fleet-down: $(BIN)/python
+	@$(BIN)/python tools/fleet.py down
 
 test: $(VENV)/.installed-for-tests
 	sh tools/system-packages.sh

@@ -56,6 +56,22 @@ def test_a_device_becomes_an_address(folder: Path) -> None:
     assert config.parse(data).targets[0].device == "ssh://HwHiAiUser@192.168.1.2"
 
 
+@pytest.mark.parametrize(
+    ("ip", "user", "address"),
+    [
+        ("127.0.0.1", "pi", "local"),
+        ("127.0.0.1:2201", "pi", "ssh://pi@127.0.0.1:2201"),
+        ("board-7:22", "", "ssh://board-7:22"),
+        ("fe80::1", "", "ssh://[fe80::1]"),
+        ("[::1]:2201", "pi", "ssh://pi@[::1]:2201"),
+        ("board-7?config=ssh_config&python=/usr/bin/python3", "", "ssh://board-7?config=HERE/ssh_config&python=/usr/bin/python3"),
+    ],
+)  # fmt: skip
+def test_a_device_behind_a_port_is_reached_over_ssh(folder: Path, ip: str, user: str, address: str) -> None:
+    data, _ = classic.read(_write(folder, edge_device_ip=ip, edge_device_user=user))
+    assert data["targets"][0]["device"] == address.replace("HERE", str(folder))
+
+
 def test_an_ascend_chip_names_the_family_that_is_missing_here(folder: Path) -> None:
     path = _write(folder, target_soc="Ascend310B1")
     data, notes = classic.translate(path)
@@ -83,6 +99,8 @@ def test_a_batch_that_is_not_carried_over_is_said(folder: Path) -> None:
         ({"batch_size": True}, "batch_size is True"),
         ({"calib_data": "nowhere"}, "calib_data 'nowhere' is not there"),
         ({"edge_device_ip": "a b; rm -rf /"}, "is not one"),
+        ({"edge_device_ip": "127.0.0.1:99999"}, "is not one"),
+        ({"edge_device_ip": "board?config=a b"}, "is not one"),
         ({"target_soc": "tensorrt"}, "'tensorrt'"),
     ],
 )

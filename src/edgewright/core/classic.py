@@ -24,6 +24,7 @@ KEYS: dict[str, type] = {
 }  # fmt: skip
 SUFFIXES = ("", ".pt", ".onnx", ".pt2", ".ts", ".pth")
 HOSTS_HERE = ("", "local", "localhost", "127.0.0.1", "::1")
+FILES = ("identity", "known_hosts", "config")
 CHIPS_HERE = ("", "cpu", "x86", "x86_64", "arm64", "aarch64", "local")
 MAX_BYTES = 1 << 20
 FAMILIES: Room[Any] = Room("targets", "target family")
@@ -55,7 +56,7 @@ def translate(path: Path) -> tuple[dict[str, Any], list[str]]:
     target: dict[str, Any] = {"name": "device", "family": family}
     if family == "cann":
         target["options"] = {"soc_version": str(old["target_soc"])}
-    target["device"] = _device(str(old.get("edge_device_ip", "")), str(old.get("edge_device_user", "")))
+    target["device"] = _device(str(old.get("edge_device_ip", "")), str(old.get("edge_device_user", "")), path.parent)
     if not old.get("enable_int8", True):
         rungs = FAMILIES.get(family).precisions if family in FAMILIES.names() else PRECISIONS
         target["precision"] = [p for p in rungs if p not in ("int8", "mixed")]
@@ -111,13 +112,28 @@ def _family(soc: str, notes: list[str]) -> str:
     return soc.lower()
 
 
-def _device(ip: str, user: str) -> str:
-    if ip in HOSTS_HERE:
+def _device(ip: str, user: str, base: Path) -> str:
+    """`local` for this machine; else an address behind SSH. With a port (`127.0.0.1:2201`) this machine is a device
+    behind SSH, too. What follows `?` are options of the address (transports/ssh); files among them start at `base`."""
+    place, _, options = ip.partition("?")
+    if place in HOSTS_HERE and not options:
         return "local"
-    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", ip) or not re.fullmatch(r"[A-Za-z0-9._-]*", user):
+    found = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([A-Za-z0-9._-]+):(\d{1,5})", place)
+    host, port = (found[1] or found[3], found[2] or found[4] or "") if found else (place, "")
+    wrong = not re.fullmatch(r"[A-Za-z0-9.:_-]+", host) or not re.fullmatch(r"[A-Za-z0-9._-]*", user)
+    if wrong or (port and not 0 < int(port) < 65536) or any(letter.isspace() for letter in options):
         raise ConfigError(f"The device address '{user}@{ip}' is not one.", "Give edge_device_ip and edge_device_user.")
-    host = f"[{ip}]" if ":" in ip else ip
-    return f"ssh://{user}@{host}" if user else f"ssh://{host}"
+    address = (f"{user}@" if user else "") + (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    return f"ssh://{address}" + (f"?{_with_files(options, base)}" if options else "")
+
+
+def _with_files(options: str, base: Path) -> str:
+    """The options with the paths of files made absolute; what they may be, the transport knows."""
+    given = (option.partition("=") for option in options.split("&"))
+    return "&".join(
+        f"{key}={(base / value).absolute() if key in FILES and value and not value.startswith('~') else value}"
+        for key, _, value in given
+    )
 
 
 def _model(path: Path, workspace: str, name: str) -> str:

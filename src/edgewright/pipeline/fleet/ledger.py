@@ -40,8 +40,8 @@ MIGRATIONS = (
     ) without rowid;
     create table member (
         rollout integer not null, device text not null, target text not null, place text not null,
-        position integer not null, wave integer not null, state text not null, body text not null, changed real not null,
-        primary key (rollout, device)
+        position integer not null, wave integer not null, state text not null, body text not null,
+        changed real not null, primary key (rollout, device)
     ) without rowid;
     create table event (
         seq integer primary key autoincrement, rollout integer not null, wall real not null, device text not null,
