@@ -44,6 +44,10 @@ def inspect(bundle: Folder, as_json: options.Json = False) -> None:
         typer.echo(f"  {digest[:12]} {found.sizes[digest]:>12} {path}")
     needed = {name: value for name, value in found.needs.to_json().items() if value and not name.endswith("_digest")}
     typer.echo("Needs: " + ", ".join(f"{name} {_words(value)}" for name, value in sorted(needed.items())))
+    packages = beside_json(found, ".attestation.json").get("packages")
+    if any(path.startswith("wheels/") for path in found.files):
+        ran = isinstance(packages, dict) and packages.get("executed") is True
+        typer.echo(f"Brings its packages, {'imported on such a machine' if ran else 'which were not executed here'}.")
     if signed:
         until = f", until {signed.expires}" if signed.expires else ""
         typer.echo(f"Signed {signed.signed} as number {signed.number} by {signed.key}{until}.")
