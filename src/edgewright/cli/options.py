@@ -27,5 +27,8 @@ Target = Annotated[
     typer.Option("--target", metavar="NAME", help="Only the target of this name; with a model file, the family."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress goes to stderr.")]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="Break another operator's lease of the device; see `edgewright status`.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done on the device, and do nothing.")]
 Lang = Annotated[str, typer.Option("--lang", metavar="en|zh", help="Language of the report.")]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgewright.pipeline.profile import ProfileResult
     from edgewright.pipeline.remote_profile import RemoteProfile
     from edgewright.pipeline.result import CandidateResult, RunResult, TargetSummary
+    from edgewright.pipeline.rollback import Replayed
     from edgewright.pipeline.status import DeviceStatus, Log
     from edgewright.pipeline.upto import Built, Plan, Probed
 
@@ -246,10 +247,27 @@ def devices(found: Sequence[DeviceStatus]) -> None:
             out.print(Text("  takes unsigned releases: nobody is enrolled as a signer"))
         if device.url:
             out.print(Text(f"  {device.url}"))
+        if device.operator:
+            out.print(Text(f"  {_printable(device.operator)} is at work on it"))
+        if device.reverted:
+            back = f"went back from {device.reverted.get('from')} by itself: {device.reverted.get('reason')}"
+            out.print(Text(f"  {_printable(back)}", "yellow"))
         if device.reason:
             out.print(Text(f"  {_printable(device.reason)}", "yellow"))
     if not found:
         out.print("No device has a service of this folder.")
+
+
+def replayed(found: Sequence[Replayed]) -> None:
+    """What the golden samples gave on each device."""
+    out = console()
+    for device in found:
+        wrong = len(device.mismatches)
+        times = f", p95 {device.p95_ms:.2f} ms" if device.p95_ms is not None else ""
+        said = f"{device.samples - wrong} of {device.samples} golden samples gave the golden answers{times}"
+        out.print(Text(f"{device.target}: release {device.number}, {device.digest[:12]}: {said}"))
+        for mismatch in device.mismatches:
+            out.print(Text(f"  {_printable(mismatch)}", "red"))
 
 
 def deployed(result: Deployed) -> None:

@@ -19,8 +19,6 @@ import struct
 import zlib
 from typing import IO, Any, Iterator
 
-import numpy as np
-
 MAGIC = b"EWDELTA1"
 ZLIB, XZ = b"z", b"x"
 COPY, INSERT, ADD = 1, 2, 3
@@ -28,7 +26,7 @@ BLOCK = 1 << 18
 """Bytes of one block of step 3, and of anything that is held at once."""
 XZ_MEMORY = 40 << 20
 """What the decoder may take; our own streams have a dictionary of 8 MiB."""
-WORDS = {1: "<u1", 2: "<u2", 4: "<u4"}
+WIDTHS = (1, 2, 4)
 
 
 class DeltaError(Exception):
@@ -64,7 +62,7 @@ def rebuild(base: IO[bytes], packed: IO[bytes], out: IO[bytes], size: int) -> st
         width = steps.exactly(1)[0] if kind == ADD else 1
         offset = 0 if kind == INSERT else _number(steps)
         length = _number(steps)
-        if kind not in (COPY, INSERT, ADD) or width not in WORDS or not 0 < length <= left or length % width:
+        if kind not in (COPY, INSERT, ADD) or width not in WIDTHS or not 0 < length <= left or length % width:
             raise DeltaError("a step of the delta makes no sense")
         if kind != INSERT and offset + length > end:
             raise DeltaError("a step of the delta reads beyond the base")
@@ -88,17 +86,16 @@ def _block(kind: int, width: int, base: IO[bytes], steps: "_Unpacked", count: in
 
 
 def plus(old: bytes, planes: bytes, width: int) -> bytes:
-    """`old` as words, plus the words whose byte planes are given."""
-    words = WORDS[width]
-    change = np.frombuffer(planes, np.uint8).reshape(width, -1).T.copy().view(words).ravel()
-    return bytes((np.frombuffer(old, words) + change).astype(words).tobytes())
-
-
-def minus(new: bytes, old: bytes, width: int) -> bytes:
-    """The byte planes of `new` minus `old` as words: what `plus` takes."""
-    words = WORDS[width]
-    change = (np.frombuffer(new, words) - np.frombuffer(old, words)).astype(words)
-    return bytes(np.ascontiguousarray(change.view(np.uint8).reshape(-1, width).T).tobytes())
+    """`old` as little-endian words, plus the words whose byte planes are given. All words at once, as two long numbers:
+    their highest bits are added apart, so that none carries into its neighbour (there may be no numpy here)."""
+    words = bytearray(len(old))
+    count = len(old) // width
+    for place in range(width):
+        words[place::width] = planes[place * count : (place + 1) * count]
+    first, second = int.from_bytes(old, "little"), int.from_bytes(words, "little")
+    low = int.from_bytes((b"\xff" * (width - 1) + b"\x7f") * count, "little")
+    high = int.from_bytes((b"\0" * (width - 1) + b"\x80") * count, "little")
+    return (((first & low) + (second & low)) ^ ((first ^ second) & high)).to_bytes(len(old), "little")
 
 
 class _Unpacked(object):

@@ -2,10 +2,10 @@
 
 lease.json   {"owner", "token", "host", "process", "boot", "taken", "until"}
 
-The lock of the installer lasts for one operation; a lease lasts from the first (what is missing?) to the last (install),
-over all the uploading in between. Its time is the device's monotonic clock together with the boot it belongs to, for
-boards have no clock to trust: after a reboot no lease is left. Who does not say who they are is nobody: they hold no
-lease, and they respect one.
+The lock of the installer lasts for one operation; a lease lasts from the first (what is missing?) to the last (install)
+and over all the uploading in between. Its time is the device's monotonic clock together with the boot it belongs to:
+boards have no clock to trust, and after a reboot no lease is left. Who does not say who they are is nobody: they hold
+no lease, and they respect one.
 """
 
 from __future__ import annotations

@@ -28,13 +28,14 @@ def rollback(layout: Layout) -> Dict[str, Any]:
     serving, journal = Serving(layout), Journal(layout.journal)
     was_running, own = serving.running(), layout.describe(new) or {}
     journal.shorten()
-    journal.record("begun", release=new, number=own.get("number"), old=old, was_running=was_running, rollback=True)
+    begun = {"old": old, "previous": new, "was_running": was_running, "rollback": True}
+    journal.record("begun", release=new, number=own.get("number"), **begun)
     prober = Prober.of(serving)
     try:
         _switch(layout, serving, journal, new)
     except BaseException as error:
         reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
-        undo(layout, new, old, was_running, reason)
+        undo(layout, new, old, was_running, reason, begun)
         raise
     if old:
         layout.point(layout.previous, old)

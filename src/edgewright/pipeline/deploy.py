@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from edgewright.core.record import Record
 from edgewright.device import needs
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.lease import RENEW_S, given_back, held
 from edgewright.pipeline.signing import signed_beside
 
 
@@ -46,7 +48,9 @@ class DeployPlan(Record):
     steps: tuple[str, ...]
 
 
-async def deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> Release:
+async def deploy(
+    bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link, *, take_over: bool = False
+) -> Release:
     """The bundle as the live release of the device. A live release that is the same (digest and serve
     settings) is left alone. RejectedRelease where the device does not fit (before a byte is sent) or the
     release fails there (the one before then serves as before); DeviceError where the device misbehaves."""
@@ -57,14 +61,27 @@ async def deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link:
         return _release(target, link, {**current, **status, "number": current["number"], "pid": health["pid"]}, True)
     refuse_unfit(bundle, await _status(link, bundle))
     release = await _admitted(bundle, link, status)
-    answer = await operate(link, "missing", {"sizes": bundle.sizes})
+    answer = await held(link, "missing", {"sizes": bundle.sizes}, take_over=take_over)
     wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
     sent = sum(bundle.sizes[digest] for digest in wanted)
-    _refuse(needs.too_full(sent, status))
-    for digest in wanted:
-        await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
+    try:
+        _refuse(needs.too_full(sent, status))
+        await _send(bundle, wanted, link)
+    except BaseException:
+        await given_back(link)
+        raise
     request = {"manifest": bundle.digest, "serve": settings, **({"release": release} if release else {})}
-    return _release(target, link, await operate(link, "install", request), sent=sent)
+    return _release(target, link, await held(link, "install", request), sent=sent)
+
+
+async def _send(bundle: Bundle, wanted: Sequence[str], link: Link) -> None:
+    """The blobs that the device lacks, into its incoming/; the lease is kept alive meanwhile."""
+    renewed = time.monotonic()
+    for digest in wanted:
+        if time.monotonic() - renewed > RENEW_S:
+            await held(link, "lease", {})
+            renewed = time.monotonic()
+        await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
 
 
 async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:

@@ -19,6 +19,14 @@ PACKAGE = Path(edgewright.__file__).parent
 TIMEOUT_S = 1200.0
 
 
+class Leased(DeviceError):
+    """Another operator holds the device's lease; `holder` is who: owner, host, process."""
+
+    def __init__(self, message: str, remedy: str, holder: Mapping[str, Any]) -> None:
+        super().__init__(message, remedy)
+        self.holder = holder
+
+
 async def operate(link: Link, op: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """The installer's answer to one operation. RejectedRelease where the release is at fault, else DeviceError."""
     code = await _bring(link)
@@ -32,6 +40,8 @@ async def operate(link: Link, op: str, request: Mapping[str, Any]) -> dict[str, 
         tail = " | ".join(done.stderr.strip().splitlines()[-3:])[:600] or f"status {done.returncode}"
         raise DeviceError(f"The installer on {link.address} ended without an answer: {tail}", "Deploy again.") from None
     if error:
+        if error.get("kind") == "leased" and isinstance(error.get("holder"), dict):
+            raise Leased(str(error.get("message"))[:500], str(error.get("remedy"))[:500], error["holder"])
         kind = RejectedRelease if error.get("kind") == "rejected" else DeviceError
         raise kind(str(error.get("message"))[:2000], str(error.get("remedy"))[:500])
     return dict(answer)

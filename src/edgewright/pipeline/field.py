@@ -92,8 +92,9 @@ def pack(project: Project, progress: Progress) -> Packed:
     return Packed(asyncio.run(work()))
 
 
-def deploy(project: Project, progress: Progress, *, dry_run: bool = False) -> Deployed:
-    """The chosen artefact of every target made live; with `dry_run`, what that would do."""
+def deploy(project: Project, progress: Progress, *, dry_run: bool = False, take_over: bool = False) -> Deployed:
+    """The chosen artefact of every target made live; with `dry_run`, what that would do; `take_over` breaks another
+    operator's lease."""
 
     async def work() -> Deployed:
         releases, plans = [], []
@@ -104,7 +105,7 @@ def deploy(project: Project, progress: Progress, *, dry_run: bool = False) -> De
                 if dry_run:
                     plans.append(await plan_ship(project, target, bundle, link))
                 else:
-                    releases.append(await ship(project, target, bundle, link, progress))
+                    releases.append(await ship(project, target, bundle, link, progress, take_over=take_over))
         return Deployed(tuple(releases), tuple(plans))
 
     return asyncio.run(work())

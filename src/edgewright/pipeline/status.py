@@ -27,7 +27,9 @@ MOST_LOG_BYTES = 4 << 20
 class DeviceStatus(Record):
     """One device. `current` and `previous` describe releases (name, number, digest); `health` is what the
     service's /healthz says now, None where nobody answers; `reason` is why the last change failed, if it did; `trust`
-    says whose signatures count there: signers, floor, and `unsigned_allowed` where nobody was enrolled."""
+    says whose signatures count there: signers, floor, and `unsigned_allowed` where nobody was enrolled; `reverted`
+    tells that the device went back by itself (from, to, reason), `operator` who is at work on it now, `programs` the
+    versions of our device programs there (installer, supervisor), `manager` who keeps the service alive."""
 
     target: str
     device: str
@@ -40,6 +42,10 @@ class DeviceStatus(Record):
     phase: str
     reason: str
     trust: Mapping[str, Any] = field(default_factory=dict)
+    reverted: Mapping[str, Any] | None = None
+    operator: str = ""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    manager: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,10 @@ def _read(target: str, link: Link, answer: Mapping[str, Any]) -> DeviceStatus:
         phase=str(answer.get("phase") or ""),
         reason=str(answer.get("reason") or ""),
         trust=answer.get("trust") or {},
+        reverted=answer.get("reverted") or None,
+        operator=str(answer.get("operator") or ""),
+        programs={str(name): str(version) for name, version in (answer.get("programs") or {}).items()},
+        manager=str(answer.get("manager") or ""),
     )
 
 

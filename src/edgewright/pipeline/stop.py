@@ -14,6 +14,7 @@ from edgewright.device.release import Layout, ReleaseError
 from edgewright.device.serving import Serving
 from edgewright.pipeline.connect import connect
 from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.lease import held
 from edgewright.pipeline.project import Project
 from edgewright.store.cache import Store
 
@@ -73,7 +74,7 @@ async def _stop_targets(project: Project, dry_run: bool) -> tuple[Service, ...]:
 
 async def stop_device(link: Link) -> bool:
     """Ends the service of one device, wherever it is. True when one was running."""
-    return bool((await operate(link, "stop", {}))["stopped"])
+    return bool((await held(link, "stop", {}))["stopped"])
 
 
 def _roots(store: Store) -> list[Path]:
