@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tiny
-from board import Board
+from board import Board, health
 from stand_in import Toolkit
 
 from edgewright.core.config import ServeConfig, TargetConfig
@@ -125,3 +125,14 @@ def test_a_model_for_another_chip_is_refused_by_what_the_device_s_own_chip_says(
     with pytest.raises(RejectedRelease, match="compiled for Ascend910B3, and the device has Ascend310B4"):
         plan("Ascend910B3")
     assert not (board.root / "releases").exists()
+
+
+def test_the_installer_refuses_what_was_sent_round_the_host_s_check(board: Board, tmp_path: Path) -> None:
+    sealed = board.bundle()
+    files: dict[str, Path | bytes] = {path: sealed.blob(digest) for path, digest in sealed.files.items()}
+    files["needs.json"] = canonical(replace(sealed.needs, machine="riscv64"))
+    for_another = write_bundle(files, {}, "tiny", tmp_path / "bundle")
+    one = board.deploy(sealed)
+    with pytest.raises(RejectedRelease, match="checked on riscv64"):
+        board.deploy(replace(for_another, needs=sealed.needs))
+    assert health(one.url)["release"] == sealed.digest and board.journal()[-1]["step"] == "refused"

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.pipeline.test_deploy import KILLED, send
 
 from edgewright.core.config import ServeConfig, SignConfig, TargetConfig
 from edgewright.core.errors import InputError, RejectedRelease
@@ -393,6 +395,29 @@ def test_a_release_that_comes_back_after_another_is_given_a_greater_number(board
 def test_any_text_is_refused_as_a_statement(text: str) -> None:
     with pytest.raises(Rejected):
         trust.parse_statement(text)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_the_commit_the_floor_never_lets_an_older_release_in(
+    board: Board, keys: Path, copy: Any, when: str
+) -> None:
+    trust.enrol(made(board), line(keys, "new"))
+    bundle = signed(copy(board.bundle()), keys, number=7)
+    code, python = asyncio.run(send(board, bundle))
+    signature_of = signing.signed_beside(bundle)
+    assert signature_of
+    serve = ServeConfig().model_dump(exclude={"wheels"})
+    request = {"manifest": bundle.digest, "serve": serve, "release": signature_of.request()}
+    done = subprocess.run(
+        [python, "-c", KILLED, str(board.root), "committed", when],
+        input=json.dumps(request), text=True, capture_output=True, env={**os.environ, "PYTHONPATH": code},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    assert board.deploy(bundle).digest == bundle.digest
+    assert trust.describe(board.layout)["floor"]["number"] == 7
+    with pytest.raises(Rejected, match="has had 7"):
+        other = board.bundle(score=0.4)
+        trust.admit(board.layout, other.digest, stated_request(other, keys, 6))
 
 
 def test_a_key_in_an_agent_signs_by_its_public_file(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import shutil
 import subprocess
 import zipfile
@@ -172,15 +173,15 @@ def carrying(tmp_path: Path, found: Wheels, engine: str = "", score: float = 0.5
 
 def test_packages_are_unpacked_once_put_on_the_path_and_cleared_up(board: Board, offline: Path, tmp_path: Path) -> None:
     wheel(offline, "quick", {"quick.py": "answer = 42\n"})
-    found = resolve(Store(tmp_path / "store"), ("quick==1.0",), Platform("x86_64", "3.11", "2.31"))
+    here = Platform(platform.machine(), ".".join(platform.python_version_tuple()[:2]), "2.31")
+    found = resolve(Store(tmp_path / "store"), ("quick==1.0",), here)
     engine = "try:\n    import quick\nexcept ImportError:\n    pass\n"
     first, second = (carrying(tmp_path, found, engine, score) for score in (0.5, 0.4))
     bare = board.bundle()
     digest = next(iter(found.files.values()))
     packages = Path(board.layout.packages)
     for bundle in (first, second):
-        fitting = replace(bundle, needs=replace(bundle.needs, machine="", python="3.8", python_below="", glibc=""))
-        board.deploy(fitting)
+        board.deploy(bundle)
         assert [path.name for path in packages.iterdir()] == [digest]
         assert (packages / digest / "quick.py").read_text() == "answer = 42\n"
         board.assert_whole()

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Dict, Mapping, Optional, Set
 
-from edgewright.device import board, durable, managers, trust, wheels
+from edgewright.device import board, durable, managers, needs, trust, wheels
 from edgewright.device.bake import bake
 from edgewright.device.boot_counter import BootCounter
 from edgewright.device.child import environment
@@ -90,7 +90,19 @@ class Installation(object):
             if os.path.getsize(self._layout.blob(digest)) != size:
                 raise ReleaseError("The manifest gives a wrong size for %s." % digest[:12], "Pack the bundle again.")
         durable.sync_folder(self._layout.blobs)
+        self._refuse_unfit(manifest)
         return manifest
+
+    def _refuse_unfit(self, manifest: Manifest) -> None:
+        """What a host asks before it sends, asked again: not every release comes from a host that asked."""
+        from edgewright.device.install import status  # that module is what starts this one
+
+        wanted = next((layer.digest for layer in manifest.layers if layer.path == "needs.json"), "")
+        asked = durable.read_json(self._layout.blob(wanted)) or {} if wanted else {}
+        request = {"runtimes": sorted(asked.get("runtimes") or {}), "chip": bool(asked.get("soc_version"))}
+        unfit = needs.difference(dict(asked, disk_bytes=0), status(self._layout, request))  # it has been received
+        if unfit:
+            raise Rejected(*unfit)
 
     def _admit(self, digest: str) -> None:
         arrived, blob = os.path.join(self._layout.incoming, digest), self._layout.blob(digest)
@@ -155,8 +167,8 @@ class Installation(object):
 
     def _too_large(self) -> bool:
         """Whether the board's free memory cannot hold the new release beside the old one."""
-        needs = durable.read_json(os.path.join(self._layout.folder(self._name), "needs.json")) or {}
-        wanted, free = needs.get("memory_bytes"), board.memory_available()
+        asked = durable.read_json(os.path.join(self._layout.folder(self._name), "needs.json")) or {}
+        wanted, free = asked.get("memory_bytes"), board.memory_available()
         return isinstance(wanted, int) and 0 < free < wanted
 
     def _pause(self) -> None:

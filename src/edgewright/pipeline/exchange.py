@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewright.core.errors import InputError
+from edgewright.core.errors import DeviceError, InputError
 from edgewright.core.record import Record, canonical
 from edgewright.device import release
 from edgewright.device.release import ReleaseError, is_digest, parse_manifest
@@ -70,6 +70,7 @@ def pull(reference: Reference, out: Path, *, plain_http: bool = False, allowed: 
     with disk_errors(out):
         blobs = work / "blobs" / "sha256"
         blobs.mkdir(parents=True, exist_ok=True)
+        _refuse_full(manifest, blobs)
         for name, size in manifest.sizes().items():
             registry.get_blob(name, size, blobs / name)
         (blobs / digest).write_bytes(data)
@@ -85,6 +86,15 @@ def pull(reference: Reference, out: Path, *, plain_http: bool = False, allowed: 
             _remove(work)
             raise
     return read_bundle(out)
+
+
+def _refuse_full(manifest: release.Manifest, blobs: Path) -> None:
+    there = sum(path.stat().st_size for path in blobs.iterdir())
+    wanted, free = sum(manifest.sizes().values()) - there, shutil.disk_usage(blobs).free
+    if wanted > free:
+        raise DeviceError(
+            f"The bundle has {wanted >> 20} MiB more, and {free >> 20} MiB of disk are free.", "Free some space."
+        )
 
 
 def _replace(work: Path, out: Path) -> None:

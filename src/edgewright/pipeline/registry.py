@@ -227,7 +227,7 @@ class Registry:
             return f"Basic {basic}"
         parts = dict(re.findall(r'(\w+)="([^"]*)"', asked))
         realm = parts.get("realm", "")
-        if not realm.startswith(("https://", self._base)):
+        if not realm.startswith(("https://", f"{self._base}/")):
             raise InputError(f"{self.reference.host} asks for a token in a way that is not safe.", "Ask who runs it.")
         wanted = {key: parts[key] for key in ("service", "scope") if key in parts}
         place = f"{realm}?{urllib.parse.urlencode(wanted)}"
