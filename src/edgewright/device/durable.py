@@ -17,7 +17,12 @@ JSON_LIMIT = 16 << 20
 
 
 def sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Puts the names of a folder on the disk, not what is in its files."""
+    sync(folder)
+
+
+def sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -34,6 +39,7 @@ def write_text(path: str, text: str) -> None:
             out.flush()
             os.fsync(out.fileno())
         os.chmod(temporary, 0o644)
+        like(temporary, path)  # a file of the service's own user stays that user's when root writes it anew
         os.replace(temporary, path)
     except BaseException:
         remove(temporary)
@@ -53,6 +59,14 @@ def read_json(path: str) -> Optional[Dict[str, Any]]:
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def like(path: str, model: str) -> None:
+    """Where root writes for a service that has its own user: gives `path` the owner of `model`, if that is not root."""
+    if os.geteuid() == 0 and os.path.lexists(model):
+        owner = os.lstat(model)
+        if owner.st_uid != 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def switch_link(link: str, target: str) -> None:

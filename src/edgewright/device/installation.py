@@ -126,6 +126,7 @@ class Installation(object):
                 os.link(self._layout.blob(layer.digest), path)
             except OSError:  # a file system without hard links, or too many of one file
                 shutil.copyfile(self._layout.blob(layer.digest), path)
+                durable.sync(path)
         own = {"number": self._number, "digest": self._digest, "serve": self._serve, "installed": time.time()}
         packages = wheels.unpack_all(self._layout, manifest)
         if packages:
@@ -179,7 +180,7 @@ class Installation(object):
 
     def _switch(self) -> None:
         layout = self._layout
-        self._journal.record("managed", release=self._name, manager=managers.adopt(layout))
+        self._journal.record("managed", release=self._name, manager=managers.adopt(layout, self._serve))
         self._journal.record("switching", release=self._name)
         self._probe()
         layout.point(layout.current, self._name)
