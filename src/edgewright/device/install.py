@@ -4,7 +4,9 @@
 
     status   {"runtimes": [distribution], "chip": false}  what is here, what serves, what the device is
     missing  {"sizes": {digest: bytes}}                   which blobs must be sent (into incoming/)
+    patch    {"deltas": {digest: {"base", "size"}}}       rebuilds blobs out of incoming/DIGEST.delta (device/patch.py)
     admit    {"manifest": digest, "release": {…}}         whether the signature would let it in; changes nothing
+    plan     {"manifest", "serve": {…}}                   what install would do here, file by file; changes nothing
     install  {"manifest", "serve": {…}, "release": {…}}   received → … → committed, or rolled back with the reason
     trust    {"signers": text, "forget": false}           whose signatures count from now on
     rollback {}                                           back to the release before, without anything from outside
@@ -29,7 +31,7 @@ import platform
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
-from edgewright.device import board, durable, lease, processes, trust
+from edgewright.device import board, durable, lease, managers, plan, processes, trust
 from edgewright.device.boot_counter import BootCounter
 from edgewright.device.journal import Journal
 from edgewright.device.release import Layout, Rejected, ReleaseError
@@ -50,6 +52,7 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         "phase": state.get("phase"),
         "reason": state.get("reason"),
         "pid": (state.get("agent") or {}).get("pid"),
+        "manager": managers.manager(layout),
         "reverted": BootCounter(layout).reverted(),
         "operator": (lease.holder(layout) or {}).get("owner"),
         "programs": _programs(state),
@@ -67,6 +70,7 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     """Blobs that are not here whole. A damaged one is removed, so that it is sent again."""
+    from edgewright.device.delta import codecs
     from edgewright.device.installation import recover
 
     wanted = []
@@ -78,7 +82,23 @@ def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
                 durable.remove(path)
             if not os.path.exists(path):
                 wanted.append(digest)
-    return {"missing": wanted, "incoming": layout.incoming}
+    return {"missing": wanted, "incoming": layout.incoming, "deltas": codecs()}
+
+
+def patched(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    from edgewright.device.patch import patch
+
+    with _alone(layout, request):
+        return patch(layout, dict(request["deltas"]))
+
+
+def planned(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    """What `install` would do here, as data. Changes nothing."""
+    serve = dict(request.get("serve") or {})
+    old, number = layout.linked(layout.current), layout.next_number() if os.path.isdir(layout.releases) else 1
+    here, name = managers.host(layout.root, serve), "%d-%s" % (number, str(request["manifest"])[:12])
+    acts = plan.installation(layout.root, here, serve, name, old, Serving(layout).running())
+    return {"manager": here.manager, "release": name, "acts": [act.described() for act in acts]}
 
 
 def install(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -140,7 +160,9 @@ def readings(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 OPS: Dict[str, Callable[[Layout, Mapping[str, Any]], Dict[str, Any]]] = {
     "status": status,
     "missing": missing,
+    "patch": patched,
     "admit": admit,
+    "plan": planned,
     "install": install,
     "trust": enrol,
     "rollback": back,

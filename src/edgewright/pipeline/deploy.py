@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,12 @@ from edgewright.core.errors import ConfigError, DeviceError, RejectedRelease
 from edgewright.core.record import Record
 from edgewright.device import needs
 from edgewright.pipeline.bundle import Bundle
+from edgewright.pipeline.delta import Delta, deltas_for, remember
 from edgewright.pipeline.device_program import operate
-from edgewright.pipeline.lease import RENEW_S, given_back, held
+from edgewright.pipeline.lease import given_back, held
+from edgewright.pipeline.send import send
 from edgewright.pipeline.signing import signed_beside
+from edgewright.store.cache import Store
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,27 @@ class Release(Record):
 
 @dataclass(frozen=True)
 class DeployPlan(Record):
-    """What `deploy` would do, in sentences."""
+    """What `deploy` would do, in sentences. `acts` is the installer's own plan for the device: per act its step in the
+    journal, its kind (file, run, own, link, check), what it is for (`said`), and `path`, `text` or `argv`."""
 
     target: str
     steps: tuple[str, ...]
+    acts: tuple[Mapping[str, Any], ...] = ()
 
 
 async def deploy(
-    bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link, *, take_over: bool = False
+    bundle: Bundle,
+    target: TargetConfig,
+    serve: ServeConfig,
+    link: Link,
+    *,
+    take_over: bool = False,
+    store: Store | None = None,
 ) -> Release:
     """The bundle as the live release of the device. A live release that is the same (digest and serve
     settings) is left alone. RejectedRelease where the device does not fit (before a byte is sent) or the
-    release fails there (the one before then serves as before); DeviceError where the device misbehaves."""
+    release fails there (the one before then serves as before); DeviceError where the device misbehaves.
+    With a `store`, files may go as what differs from the live release, if that went out of the same store."""
     status = await _status(link)
     settings = await _settings(serve, link)
     if _is_live(bundle, settings, status):
@@ -63,25 +74,19 @@ async def deploy(
     release = await _admitted(bundle, link, status)
     answer = await held(link, "missing", {"sizes": bundle.sizes}, take_over=take_over)
     wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
-    sent = sum(bundle.sizes[digest] for digest in wanted)
     try:
-        _refuse(needs.too_full(sent, status))
-        await _send(bundle, wanted, link)
+        _refuse(needs.too_full(sum(bundle.sizes[digest] for digest in wanted), status))
+        deltas: dict[str, Delta] = {}
+        if store is not None and not link.shares_files:  # where files are shared, a copy costs less than a delta
+            remember(store, bundle)
+            live = str((status.get("current") or {}).get("digest"))
+            deltas = await deltas_for(store, bundle, live, wanted, str(answer.get("deltas") or ""))
+        sent = await send(bundle, wanted, deltas, link)
     except BaseException:
         await given_back(link)
         raise
     request = {"manifest": bundle.digest, "serve": settings, **({"release": release} if release else {})}
     return _release(target, link, await held(link, "install", request), sent=sent)
-
-
-async def _send(bundle: Bundle, wanted: Sequence[str], link: Link) -> None:
-    """The blobs that the device lacks, into its incoming/; the lease is kept alive meanwhile."""
-    renewed = time.monotonic()
-    for digest in wanted:
-        if time.monotonic() - renewed > RENEW_S:
-            await held(link, "lease", {})
-            renewed = time.monotonic()
-        await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
 
 
 async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:
@@ -107,8 +112,21 @@ async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, 
     steps.append(f"Serve on {host}, port {port}" + (f", with {settings['source']}." if settings.get("source") else "."))
     if settings.get("environment"):
         steps.append(f"Give it the variables of its runtime: {', '.join(sorted(settings['environment']))}.")
-    steps.append("Go back to the release before, and say why, if /healthz does not answer with the new one.")
-    return DeployPlan(target.name, tuple(steps))
+    planned = await operate(link, "plan", {"manifest": bundle.digest, "serve": settings})
+    acts = tuple(act for act in planned.get("acts") or () if isinstance(act, dict))
+    steps += [_changed(act) for act in acts if act.get("kind") in ("file", "run")]
+    steps.append(
+        f"Watch it for {serve.bake_s:g} s. Go back to the release before, and say why, if it does not answer, ends, or "
+        "breaks a limit; later the device does so by itself, after "
+        f"{serve.tries} starts in a row that failed."
+    )
+    return DeployPlan(target.name, tuple(steps), acts)
+
+
+def _changed(act: Mapping[str, Any]) -> str:
+    """What an act changes outside the device folder."""
+    what = " ".join(map(str, act.get("argv") or ())) if act.get("kind") == "run" else str(act.get("path"))
+    return f"{act.get('said')} ({what})"
 
 
 async def _admitted(bundle: Bundle, link: Link, status: Mapping[str, Any]) -> dict[str, str] | None:
@@ -167,6 +185,8 @@ async def _settings(serve: ServeConfig, link: Link) -> dict[str, Any]:
             raise ConfigError(f"serve.source: there is no {path} on {link.address}.", "Give a path of the device.")
         source = kind + path
     settings = {**serve.model_dump(exclude={"wheels"}), "source": source}
+    if link.shares_files:
+        settings["manager"] = "supervisor"  # this very machine: a trial run is no reason to change what it boots
     environment = dict(getattr(link, "environment", {}))
     return {**settings, "environment": environment} if environment else settings
 

@@ -5,7 +5,10 @@ digest, and every operation is one run of `edgewright.device.install`.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import tempfile
+import zipfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +20,34 @@ from edgewright.core.errors import DeviceError, RejectedRelease
 
 PACKAGE = Path(edgewright.__file__).parent
 TIMEOUT_S = 1200.0
+UNPACK = """
+import fcntl, hashlib, io, os, shutil, sys, zipfile
+archive, folder, digest = sys.argv[1:]
+def sync(path):
+    handle = os.open(path, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+with open(archive, "rb") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)  # another host may bring the same
+    if os.path.exists(folder + "/complete"):
+        sys.exit()
+    data = file.read()
+    if hashlib.sha256(data).hexdigest() != digest:
+        os.unlink(archive)
+        sys.exit("the archive arrived damaged")
+    making = folder + ".making"
+    for old in (making, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    zipfile.ZipFile(io.BytesIO(data)).extractall(making)
+    for place, _, names in os.walk(making):
+        for name in names:
+            sync(os.path.join(place, name))
+        sync(place)
+    os.rename(making, folder)
+    sync(os.path.dirname(folder))
+    os.unlink(archive)
+"""
+"""Run on the device: the programs become visible whole, or not at all."""
 
 
 class Leased(DeviceError):
@@ -48,14 +79,36 @@ async def operate(link: Link, op: str, request: Mapping[str, Any]) -> dict[str, 
 
 
 async def _bring(link: Link) -> str:
-    """The folder on the device that holds our device programs."""
-    digest, files = programs()
+    """The folder on the device that holds our device programs. They go there in one archive: file after file would
+    cost a few round trips each."""
+    digest, _ = programs()
     folder = f"{link.root}/tools/{digest}"
     if await link.stat(f"{folder}/complete") is None:
-        for path in files:
-            await link.put(path, f"{folder}/edgewright/{path.relative_to(PACKAGE).as_posix()}")
-        await link.put(files[0], f"{folder}/complete")  # last, and only its presence matters
+        data = archive()
+        with tempfile.NamedTemporaryFile(prefix="edgewright-", suffix=".zip") as file:
+            file.write(data)
+            file.flush()
+            await link.put(Path(file.name), f"{folder}.zip")
+        argv = [link.python, "-I", "-c", UNPACK, f"{folder}.zip", folder, hashlib.sha256(data).hexdigest()]
+        done = await link.run(argv, timeout_s=TIMEOUT_S)
+        if await link.stat(f"{folder}/complete") is None:
+            tail = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1][:300]
+            raise DeviceError(
+                f"Our programs cannot be unpacked on {link.address}: {tail}.", "Check its disk and deploy again."
+            )
     return folder
+
+
+@cache
+def archive() -> bytes:
+    """Our programs for devices as a zip file: the same programs, the same bytes."""
+    _, files = programs()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        named = [(f"edgewright/{path.relative_to(PACKAGE).as_posix()}", path.read_bytes()) for path in files]
+        for name, data in [*named, ("complete", b"")]:
+            target.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
 
 
 @cache

@@ -73,7 +73,7 @@ async def ship(
     progress.stage("deploy", f"{project.name} ({bundle.precision}) to {target.name}")
     if shipped(project, bundle.digest) != bundle:
         project.store.put("shipped", bundle.digest, bundle)
-    return await deploy(bundle, target, served(project), link, take_over=take_over)
+    return await deploy(bundle, target, served(project), link, store=project.store, take_over=take_over)
 
 
 def shipped(project: Project, digest: str) -> Bundle | None:

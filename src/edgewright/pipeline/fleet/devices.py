@@ -16,7 +16,7 @@ from edgewright.core.errors import ConfigError, DeviceError, EdgewrightError, Re
 from edgewright.core.record import Record
 from edgewright.pipeline.connect import connect_in
 from edgewright.pipeline.deploy import DeployPlan, Release, deploy, plan_deploy
-from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.device_program import Leased, operate
 from edgewright.pipeline.fleet.config import serve_for
 from edgewright.pipeline.fleet.fleet import Fleet
 from edgewright.pipeline.fleet.inventory import Device
@@ -53,8 +53,11 @@ async def send(fleet: Fleet, device: Device, release: FleetRelease) -> Result:
                     fleet.target(device, release.bundle.family),
                     serve_for(fleet.config, device, str(fleet.path)),
                     link,
+                    store=fleet.store,
                 )
             return Result(LIVE, replace(_told(done, release, told), seconds=time.monotonic() - began))
+        except Leased as error:  # nothing is wrong with the release: the next run catches the device up
+            return Result(OFFLINE, replace(told, detail=str(error), seconds=time.monotonic() - began))
         except (RejectedRelease, ConfigError) as error:
             return Result(FAILED, replace(told, detail=str(error), seconds=time.monotonic() - began))
         except (EdgewrightError, OSError, TimeoutError) as error:
@@ -72,11 +75,11 @@ async def still_serves(fleet: Fleet, device: Device, release: FleetRelease, told
         if attempt:
             await asyncio.sleep(pause(fleet.config.rollout.pause_s, attempt))
         try:
-            async with asyncio.timeout(120), _link(fleet, device, release.bundle.family) as link:
-                status = await operate(link, "status", {"runtimes": []})
-            current, health = status.get("current") or {}, status.get("health") or {}
+            async with asyncio.timeout(120), _link(fleet, device, "") as link:
+                now = await status(link)
+            current, health = now.get("current") or {}, now.get("health") or {}
             if current.get("digest") != release.bundle.digest:
-                reason = str(status.get("reason") or "somebody changed it")
+                reason = str(now.get("reason") or "somebody changed it")
                 said = f"After the bake time it serves another release: {reason}."
             elif health.get("release") != release.bundle.digest or not health.get("ready"):
                 said = "After the bake time its service does not answer."
@@ -94,22 +97,27 @@ async def plan(fleet: Fleet, device: Device, release: FleetRelease) -> DeployPla
         return await plan_deploy(release.bundle, fleet.target(device, release.bundle.family), serve, link)
 
 
-async def operated(fleet: Fleet, device: Device, op: str, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer of the device's installer to one operation, tried as often as the fleet says. EdgewrightError else."""
+async def asked(fleet: Fleet, device: Device, act: Callable[[Link], Awaitable[T]]) -> T:
+    """What an act over the device's link gives, tried as often as the fleet says. EdgewrightError else."""
     last: EdgewrightError = DeviceError(f"{device.name} was not asked.", "Ask again.")
     for attempt in range(fleet.config.rollout.attempts):
         if attempt:
             await asyncio.sleep(pause(fleet.config.rollout.pause_s, attempt))
         try:
             async with asyncio.timeout(fleet.config.rollout.timeout_s), _link(fleet, device, "") as link:
-                return await operate(link, op, request)
-        except RejectedRelease:
+                return await act(link)
+        except (RejectedRelease, Leased):
             raise
         except EdgewrightError as error:
             last = error
         except (OSError, TimeoutError) as error:
             last = DeviceError(f"{device.name} does not answer: {error or 'it took too long'}.", "Try again.")
     raise last
+
+
+async def status(link: Link) -> dict[str, Any]:
+    """The device as its installer sees it."""
+    return await operate(link, "status", {"runtimes": []})
 
 
 async def each(
