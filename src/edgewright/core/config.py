@@ -154,6 +154,10 @@ class ServeConfig(_Section):
     engine: Literal["python", "cpp"] = Field(
         "python", description="What predicts: the Python that was checked, or a C++ program built from its data."
     )
+    manager: Literal["auto", "supervisor"] = Field(
+        "auto",
+        description="Who keeps it alive: systemd where the device has it (never for `local`), or our supervisor alone.",
+    )
     bake_s: float = Field(
         1, ge=0, le=86400, description="Seconds a new release must last and keep its limits, or the one before returns."
     )

@@ -176,6 +176,7 @@ class Layout(object):
             durable.sync_folder(self.root)
         else:
             durable.switch_link(link, os.path.join("releases", name))
+            durable.like(link, self.run)  # the service itself must be able to switch it back (boot_counter)
 
     def describe(self, name: Optional[str]) -> Optional[Dict[str, Any]]:
         """The `release.json` of a release."""

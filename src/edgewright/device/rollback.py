@@ -53,7 +53,8 @@ def rollback(layout: Layout) -> Dict[str, Any]:
 
 
 def _switch(layout: Layout, serving: Serving, journal: Journal, new: str) -> None:
-    journal.record("managed", release=new, manager=managers.adopt(layout))
+    serve = (layout.describe(new) or {}).get("serve") or {}
+    journal.record("managed", release=new, manager=managers.adopt(layout, serve))
     journal.record("switching", release=new)
     layout.point(layout.current, new)
     journal.record("switched", release=new)

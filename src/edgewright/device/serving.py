@@ -16,7 +16,7 @@ import time
 import uuid
 from typing import Any, Dict, List, Optional
 
-from edgewright.device import durable, processes
+from edgewright.device import durable, managers, processes
 from edgewright.device.release import Layout, ReleaseError
 
 READINGS_LIMIT = 64 << 20
@@ -81,7 +81,7 @@ class Serving(object):
             self.stop()  # another version of this program: it may not know how we wish
         if not processes.send(self.state().get("supervisor"), signal.SIGHUP):
             self._spawn()
-        deadline = time.monotonic() + timeout_s
+        deadline, asked = time.monotonic() + timeout_s, time.monotonic() + 2.0
         while time.monotonic() < deadline:
             state = self.state()
             if state.get("token") == token:
@@ -93,6 +93,10 @@ class Serving(object):
                     return "the supervisor ended"
             if self._spawned is not None and self._spawned.poll() is not None:
                 return "the supervisor ended: %s" % self._last_words()
+            if time.monotonic() > asked:
+                if managers.failed(self._layout):
+                    return "systemd has given it up"
+                asked = time.monotonic() + 2.0
             time.sleep(0.01)
         return "it was not ready after %d s" % timeout_s
 
@@ -100,6 +104,7 @@ class Serving(object):
         """Ends supervisor and agent. True when something was running."""
         state = self.state()
         was = processes.alive(state.get("supervisor"))
+        managers.stop(self._layout)
         gone = processes.end(state.get("supervisor"), STOP_S)
         # An agent whose supervisor was killed ends by itself; it is not left to chance.
         if not (processes.wait_gone(state.get("agent"), 3.0) or processes.end(state.get("agent"), 3.0)) or not gone:
@@ -107,6 +112,8 @@ class Serving(object):
         return was
 
     def _spawn(self) -> None:
+        if managers.start(self._layout):
+            return
         environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(CODE)), PYTHONNOUSERSITE="1")
         with open(os.path.join(self._layout.run, "supervisor.err"), "wb") as err:
             self._spawned = subprocess.Popen(

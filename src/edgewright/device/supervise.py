@@ -302,12 +302,12 @@ class Supervisor(object):
             "token": self.token,
             "code": os.path.dirname(os.path.realpath(__file__)),
         }
-        told = "%s %s %s" % (phase, self.serving.name if self.serving else "", reason)
-        self.notifier.ready(told) if phase in ("serving", "paused", "empty") else self.notifier.status(told)
         try:
             durable.write_json(self.layout.state, state)
         except OSError as error:
             self.log.write("state.json cannot be written: %s" % error)
+        told = "%s %s %s" % (phase, self.serving.name if self.serving else "", reason)
+        self.notifier.ready(told) if phase in ("serving", "paused", "empty") else self.notifier.status(told)
 
 
 def main(argv: List[str]) -> int:
