@@ -41,14 +41,20 @@ class Yard:
     def write(self, bundles: Mapping[str, Bundle], **sections: Any) -> None:
         (self.folder / "inventory.yaml").write_text(yaml.safe_dump({"devices": self.devices, "groups": {}}))
         sources = {name: {"bundle": str(bundle.path)} for name, bundle in bundles.items()}
-        whole = {"fleet": {"inventory": "inventory.yaml"}, "release": sources, "rollout": self.rollout, **sections}
+        whole = {"fleet": {"inventory": "inventory.yaml"}, "release": sources, "rollout": self.rollout}
+        whole |= {"serve": {"bake_s": 0}, **sections}
         self.what.write_text(yaml.safe_dump(whole))
 
     def open(self, selection: str = "") -> Fleet:
         return open_fleet(str(self.what), selection=selection, home=self.home)
 
     def deploy(self, bundle: Bundle, *, resume: bool = False, tell: Callable[..., None] = lambda *_: None) -> Standing:
-        self.write({"all": bundle})
+        return self.deploy_each({"all": bundle}, resume=resume, tell=tell)
+
+    def deploy_each(
+        self, bundles: Mapping[str, Bundle], *, resume: bool = False, tell: Callable[..., None] = lambda *_: None
+    ) -> Standing:
+        self.write(bundles)
         fleet = self.open()
         return hub.carry_out(fleet, releases(fleet, Silent()), resume=resume, tell=tell)
 
@@ -60,6 +66,11 @@ class Yard:
             own = layout.describe(layout.linked(layout.current) or "") or {}
             found[name] = (own.get("number", 0), own.get("digest", ""))
         return found
+
+    def committed(self) -> dict[str, int]:
+        """How often each device was changed, by its own journal."""
+        journals = {name: root / "journal.jsonl" for name, root in self.roots.items()}
+        return {name: journal.read_text().count('"committed"') for name, journal in journals.items()}
 
     def end(self) -> None:
         for root in self.roots.values():

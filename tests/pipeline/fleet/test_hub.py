@@ -2,13 +2,149 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 from fleets import Yard
 
+from edgewright.core.errors import InputError
+from edgewright.pipeline.fleet import hub
+from edgewright.pipeline.fleet.field import LEFT, ROLLED_BACK, plans, roll_back, statuses
+from edgewright.pipeline.fleet.ledger import Ledger
+from edgewright.pipeline.fleet.releases import releases
+from edgewright.pipeline.progress import Silent
 
-def test_a_release_reaches_every_device_wave_by_wave(yard: Yard) -> None:
-    bundle, order = yard.bakery.bundle(score=0.5), []
-    found = yard.deploy(bundle, tell=lambda _, row: order.append((row.device, row.state)) if row else None)
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from edgewright.pipeline.fleet import hub, ledger
+from edgewright.pipeline.fleet.fleet import open_fleet
+from edgewright.pipeline.fleet.releases import releases
+from edgewright.pipeline.progress import Silent
+
+what, home, moment, when = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+count, move = 0, ledger.Ledger.move
+
+def killed(self, *words):
+    global count
+    count += 1
+    if count == moment and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    move(self, *words)
+    if count == moment and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+ledger.Ledger.move = killed
+fleet = open_fleet(what, home=home)
+print(hub.carry_out(fleet, releases(fleet, Silent())).rollout.state)
+"""
+MOMENTS = ((1, "before"), (1, "after"), (2, "before"), (2, "after"), (4, "before"), (3, "after"))
+
+
+def test_a_release_spreads_wave_by_wave_and_the_next_one_replaces_it(yard: Yard) -> None:
+    first, order = yard.bakery.bundle(score=0.5), []
+    found = yard.deploy(first, tell=lambda _, row: order.append((row.device, row.state)) if row else None)
     assert found.rollout.state == "complete"
-    assert yard.served() == dict.fromkeys(yard.roots, (1, bundle.digest))
+    assert yard.served() == dict.fromkeys(yard.roots, (1, first.digest))
     assert order[:2] == [("dev-1", "sending"), ("dev-1", "live")]
-    assert {row.told.sent_bytes for row in found.devices} == {bundle.size}
+    assert {row.told.sent_bytes for row in found.devices} == {first.size}
+
+    again = yard.deploy(first)
+    assert [(row.told.unchanged, row.told.sent_bytes) for row in again.devices] == [(True, 0)] * 3
+    assert again.rollout.id != found.rollout.id, "a finished rollout is not gone on with: every device is asked"
+
+    second = yard.bakery.bundle(score=0.55)
+    assert yard.deploy(second).counts == {"live": 3}
+    assert yard.served() == dict.fromkeys(yard.roots, (2, second.digest))
+
+    fleet = yard.open("name=dev-1")
+    assert [item.state for item in roll_back(fleet)] == [ROLLED_BACK]
+    assert [item.state for item in roll_back(yard.open("site=a"), dry_run=True)] == [ROLLED_BACK]
+    assert {name: digest for name, (_, digest) in yard.served().items()} == {
+        "dev-1": first.digest, "dev-2": second.digest, "dev-3": second.digest,
+    }  # fmt: skip
+    assert {now.device: (now.state, now.digest) for now in statuses(yard.open())}["dev-1"] == ("serving", first.digest)
+    assert LEFT not in {item.state for item in roll_back(yard.open("site=b"), dry_run=True)}
+
+
+def test_a_release_that_the_canary_refuses_goes_no_further(yard: Yard) -> None:
+    good = yard.bakery.bundle(score=0.5)
+    wrong = yard.bakery.bundle(golden_of=good, score=0.1)
+    found = yard.deploy(wrong)
+    assert (found.rollout.state, found.counts) == ("paused", {"failed": 1, "waiting": 2})
+    assert "canary: 1 failed (dev-1)" in found.rollout.reason
+    assert "golden replay gave other answers" in found.devices[0].told.detail
+    assert set(yard.served().values()) == {(0, "")}
+
+    with pytest.raises(InputError, match="--resume"):
+        yard.deploy(wrong)
+    assert yard.deploy(wrong, resume=True).rollout.state == "paused", "it is tried again, and fails again"
+    assert yard.deploy(good).counts == {"live": 3}, "a better release supersedes it"
+
+
+def test_an_operator_pauses_resumes_and_aborts(yard: Yard) -> None:
+    bundle = yard.bakery.bundle(score=0.5)
+
+    def asking(wanted: str):
+        def tell(_, row) -> None:
+            if row is not None and row.state == "live":
+                with pytest.raises(InputError, match="another process"):
+                    roll_back(yard.open())
+                hub.ask(yard.open(), wanted)
+
+        return tell
+
+    paused = yard.deploy(bundle, tell=asking("pause"))
+    assert (paused.rollout.state, paused.counts) == ("paused", {"live": 1, "waiting": 2})
+    with pytest.raises(InputError, match="An operator asked"):
+        yard.deploy(bundle)
+    done = yard.deploy(bundle, resume=True)
+    assert (done.rollout.id, done.counts) == (paused.rollout.id, {"live": 3})
+    with pytest.raises(InputError, match="No rollout"):
+        hub.ask(yard.open(), "abort")
+    with pytest.raises(InputError, match="to resume"):
+        yard.deploy(bundle, resume=True)
+
+    other = yard.bakery.bundle(score=0.55)
+    aborted = yard.deploy(other, tell=asking("abort"))
+    assert (aborted.rollout.state, aborted.counts["waiting"]) == ("aborted", 2)
+    assert yard.deploy(other).rollout.id != aborted.rollout.id, "what was aborted is begun anew"
+
+
+def test_a_hub_that_is_killed_again_and_again_forgets_no_device_and_does_none_twice(yard: Yard) -> None:
+    bundle = yard.bakery.bundle(score=0.5)
+    yard.write({"all": bundle})
+    for moment, when in MOMENTS:
+        done = _child(yard, moment, when)
+        assert done.returncode == (-signal.SIGKILL if not done.stdout else 0), done.stderr
+        if done.stdout:
+            break
+    else:
+        done = _child(yard, 0, "")
+    assert done.stdout.split() == ["complete"], done.stderr
+    assert {digest for _, digest in yard.served().values()} == {bundle.digest}
+    assert yard.committed() == dict.fromkeys(yard.roots, 1), "each was changed once"
+    with Ledger(yard.open().ledger) as ledger:
+        rollout = ledger.newest()
+        assert rollout is not None and rollout.id == 1, "it is one rollout, however often it was cut"
+        assert {row.state for row in ledger.rows(rollout.id)} == {"live"}
+        assert sum(event["what"] == "opened" for event in ledger.events(rollout.id)) >= 3
+
+
+def test_a_dry_run_says_what_every_device_would_get_and_changes_none(yard: Yard) -> None:
+    yard.write({"all": yard.bakery.bundle(score=0.5)})
+    fleet = yard.open()
+    found = plans(fleet, releases(fleet, Silent()))
+    assert [(plan.device, plan.wave) for plan in found] == [("dev-1", "canary"), ("dev-2", "rest"), ("dev-3", "rest")]
+    assert all(plan.steps and not plan.refused for plan in found)
+    assert set(yard.served().values()) == {(0, "")}
+    assert {now.state for now in statuses(fleet)} == {"empty"}
+    assert {item.state for item in roll_back(fleet)} == {LEFT}
+
+
+def _child(yard: Yard, moment: int, when: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", CHILD, str(yard.what), str(yard.home), str(moment), when]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=Path.home(), check=False)

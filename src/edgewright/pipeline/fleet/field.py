@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edgewright.core.contracts import Link
 from edgewright.core.errors import EdgewrightError, RejectedRelease
 from edgewright.core.record import Record
 from edgewright.pipeline.fleet import devices as acts
@@ -15,6 +16,8 @@ from edgewright.pipeline.fleet.inventory import Device
 from edgewright.pipeline.fleet.ledger import Ledger
 from edgewright.pipeline.fleet.releases import FleetRelease
 from edgewright.pipeline.fleet.rollout import FAILED, LIVE, OFFLINE, waves_of
+from edgewright.pipeline.rollback import RolledBack
+from edgewright.pipeline.rollback import roll_back as roll_back_one
 
 ROLLED_BACK, LEFT = "rolled back", "left as it is"
 
@@ -82,7 +85,7 @@ def statuses(fleet: Fleet) -> tuple[DeviceNow, ...]:
     """Every device of the fleet, asked now. Changes nothing but for the installers on the devices."""
 
     async def one(device: Device) -> dict[str, Any]:
-        return await acts.operated(fleet, device, "status", {"runtimes": []})
+        return await acts.asked(fleet, device, acts.status)
 
     answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
     return tuple(_now(device, answers[device.name]) for device in fleet.devices)
@@ -92,17 +95,16 @@ def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
     """Every device of the fleet back to its release before. One that has none before is left as it is. The ledger notes
     it: the devices count as failed in a rollout that is not finished. InputError where a hub is at work."""
 
+    async def back(link: Link) -> RolledBack | None:
+        if not (await acts.status(link)).get("previous"):
+            return None
+        return await roll_back_one(link.address, link, dry_run=dry_run)
+
     async def one(device: Device) -> Back:
-        status = await acts.operated(fleet, device, "status", {"runtimes": []})
-        before = status.get("previous") or {}
-        if not before:
+        done = await acts.asked(fleet, device, back)
+        if done is None:
             return Back(device.name, LEFT, detail="There is no release before on it.")
-        if dry_run:
-            return Back(device.name, ROLLED_BACK, int(before["number"]), str(before["digest"]))
-        answer = await acts.operated(fleet, device, "rollback", {})
-        return Back(
-            device.name, ROLLED_BACK, int(answer["number"]), str(answer["digest"]), str(answer.get("url") or "")
-        )
+        return Back(device.name, ROLLED_BACK, done.number, done.digest, done.url)
 
     with Ledger(fleet.ledger) as ledger, ledger.hub():
         answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
