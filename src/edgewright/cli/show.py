@@ -243,6 +243,9 @@ def devices(found: Sequence[DeviceStatus]) -> None:
             signed = release.get("signed") or {}
             whose = f", number {signed.get('number')} signed by {signed.get('by')}" if signed else ""
             out.print(Text(f"  release {release.get('number', '?')}, {digest}{_printable(whose)}"))
+        for said in (*((release.get("signed") or {}).get("notes") or ()), device.trust.get("problem")):
+            if said:
+                out.print(Text(f"  {_printable(str(said))}", "yellow"))
         if device.trust.get("unsigned_allowed"):
             out.print(Text("  takes unsigned releases: nobody is enrolled as a signer"))
         if device.url:
