@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from edgewright.device import durable, processes, wheels
 from edgewright.device.log import Log
@@ -44,6 +44,32 @@ class Child(object):
         self.identity = processes.identity(self._process.pid)
         self.ended = self.exit_noted = self.lasted = False
         self.last_beat: Optional[float] = None  # None for an agent that has never given one: an older release's
+
+    @classmethod
+    def taken_over(cls, process: Any, told: Mapping[str, Any], log: Log) -> Child:
+        """An agent that the program before this one started (`handed_over` there); it is ready."""
+        child = cls.__new__(cls)
+        child.name, child._log, child._process, child.beat = told["name"], log, process, told["beat"]
+        child.output = process.stdout.fileno()
+        child.started = time.monotonic() - told["lived_s"]
+        child.identity = processes.identity(process.pid)
+        child.ended = child.exit_noted = False
+        child.lasted, child.last_beat = told["lasted"], time.monotonic() if told["beats"] else None
+        return child
+
+    def handed_over(self) -> Dict[str, Any]:
+        """What `taken_over` needs, as JSON; descriptors by number."""
+        assert self._process.stdin is not None
+        return {
+            "name": self.name,
+            "pid": self._process.pid,
+            "stdin": self._process.stdin.fileno(),
+            "stdout": self.output,
+            "beat": self.beat,
+            "lived_s": time.monotonic() - self.started,
+            "lasted": self.lasted,
+            "beats": self.last_beat is not None,
+        }
 
     def wait_ready(self, timeout_s: float, interrupted: Callable[[], bool]) -> str:
         """ "" when the agent has said that it is ready; else why it is not."""

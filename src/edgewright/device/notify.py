@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from typing import Dict
 
 VARIABLE = "NOTIFY_SOCKET"
 PING_S = 1.0
@@ -20,6 +21,10 @@ class Notifier(object):
     def __init__(self, address: str) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._pinged = 0.0
+
+    def environment(self) -> Dict[str, str]:
+        """For a program that takes this one's place."""
+        return {VARIABLE: self._address.replace("\0", "@", 1)} if self._address else {}
 
     def ready(self, status: str) -> None:
         """The service answers now (again)."""

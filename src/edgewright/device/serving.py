@@ -74,11 +74,12 @@ class Serving(object):
         """Has the supervisor (started if need be) follow `current`, or pause for as long as this process
         lives. "" when that is done, else why not."""
         token = str(uuid.uuid4())
-        wish = {"token": token, "paused": paused, "by": processes.identity(os.getpid())}
+        wish = {"token": token, "paused": paused, "by": processes.identity(os.getpid()), "code": CODE}
         durable.write_json(self._layout.control, wish)
         state = self.state()
-        if processes.alive(state.get("supervisor")) and state.get("code") != CODE:
-            self.stop()  # another version of this program: it may not know how we wish
+        another = processes.alive(state.get("supervisor")) and state.get("code") != CODE
+        if another and not (state.get("hands_over") and version_of(CODE)):
+            self.stop()  # another version of this program, which does not know how to become ours
         if not processes.send(self.state().get("supervisor"), signal.SIGHUP):
             self._spawn()
         deadline, asked = time.monotonic() + timeout_s, time.monotonic() + 2.0

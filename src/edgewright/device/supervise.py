@@ -19,11 +19,12 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from edgewright.device import durable, notify, processes
+from edgewright.device import durable, handover, notify, processes
 from edgewright.device.boot_counter import BootCounter, alone
 from edgewright.device.child import Child
 from edgewright.device.log import Log
 from edgewright.device.release import Layout
+from edgewright.device.serving import CODE
 from edgewright.device.sockets import listen
 
 FIRST_PORT, PORTS = 8080, 200
@@ -47,9 +48,9 @@ class Supervisor(object):
         self.layout.make()
         self.log = Log(self.layout.log)
         self.stopping = self.again = False
-        self.listening: Optional[socket.socket] = None
-        self.bound: Any = None  # what (host, port) was asked for
-        self.serving: Optional[Child] = None
+        self.listening: Optional[socket.socket]
+        self.bound: Any  # what (host, port) was asked for
+        self.serving: Optional[Child]
         self.failures, self.not_before = 0, 0.0
         self.failed, self.was_ready = "", False
         self.paused_by: Any = None
@@ -57,6 +58,7 @@ class Supervisor(object):
         self.asked_by: Any = None  # who wished it; as long as that process lives, it judges what current does
         self.retry_at = 0.0
         self.boots, self.notifier = BootCounter(self.layout), notify.from_environment()
+        self.listening, self.bound, self.serving = handover.inherited(self.log)
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
 
@@ -65,6 +67,7 @@ class Supervisor(object):
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_again)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, handover.HELD)
         self.again = True
         self._finish_revert()
         while not self.stopping:
@@ -104,6 +107,10 @@ class Supervisor(object):
         """Makes what `current` names the release that serves."""
         name = self.layout.linked(self.layout.current)
         control = durable.read_json(self.layout.control) or {}
+        code = control.get("code")
+        if isinstance(code, str) and code != CODE and processes.alive(control.get("by")):
+            left = handover.Inheritance(self.listening, self.bound, self.serving)
+            handover.become(self.layout, code, left, self.notifier, self.log)
         if name and control.get("token") != self.token and processes.alive(control.get("by")):
             self._count(self.boots.lasted, name)  # somebody wants it now: its past is not held against it
         self.token, paused = control.get("token"), bool(control.get("paused")) and processes.alive(control.get("by"))
@@ -300,7 +307,8 @@ class Supervisor(object):
             "failures": self.failures,
             "reverted": self.boots.reverted(),
             "token": self.token,
-            "code": os.path.dirname(os.path.realpath(__file__)),
+            "code": CODE,
+            "hands_over": True,  # it can become another version of itself
         }
         try:
             durable.write_json(self.layout.state, state)
