@@ -63,10 +63,11 @@ async def deltas_for(store: Store, bundle: Bundle, live: str, wanted: Sequence[s
 
 
 def bases(bundle: Bundle, old: Bundle, wanted: Sequence[str]) -> dict[str, str]:
-    """For each wanted blob the one of the old release that has its place: the manifest for the manifest, else the
-    same path, else the file of the same folder and ending that is closest in size."""
+    """For each wanted blob the one of the old release that has its place: manifest for manifest, config for config,
+    else the same path, else the file of the same folder and ending that is closest in size."""
     paths = {digest: path for path, digest in bundle.files.items()}
-    found = {bundle.digest: old.digest} if bundle.digest in wanted else {}
+    cards = dict(zip(_cards(bundle), _cards(old), strict=False))
+    found = {digest: base for digest, base in cards.items() if digest in wanted and digest != base}
     for digest in wanted:
         path = paths.get(digest)
         if path is None:
@@ -122,6 +123,11 @@ async def _write_apart(base: Path, target: Path, out: Path, codec: str) -> None:
         raise
     if process.returncode != 0:
         shutil.copyfile(target, out)  # out of memory, most likely: as good as no delta
+
+
+def _cards(bundle: Bundle) -> list[str]:
+    """The blobs that are no files of the release: its manifest and its config."""
+    return [bundle.digest, *(bundle.sizes.keys() - {bundle.digest, *bundle.files.values()})]
 
 
 def _kind(path: str) -> tuple[str, str]:
