@@ -79,6 +79,7 @@ def deploy(
     With a fleet's file: wave by wave, and where a hub was killed, from there. Exit code 1 where a rollout stopped.
     """
     if fleet.means(what):
+        fleet.only_devices(data=data, device=device, target=target, take_over=take_over)
         return fleet.deploy(
             what, select, dry_run=dry_run, yes=yes, resume=resume, pause=pause, abort=abort, as_json=as_json
         )
@@ -161,6 +162,7 @@ def status(
 ) -> None:
     """What each device serves now."""
     if what is not None and fleet.means(what):
+        fleet.only_devices(target=target)
         return fleet.status(what, select, as_json=as_json)
     fleet.only_fleets(select=select)
     from edgewright.pipeline.project import open_project
@@ -182,9 +184,14 @@ def logs(
     what: options.MaybeWhat = None,
     target: options.Target = None,
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, metavar="N", help="How many, from the end.")] = 50,
+    select: fleet.Select = "",
     as_json: options.Json = False,
 ) -> None:
     """The end of each service's log."""
+    if what is not None and fleet.means(what):
+        fleet.only_devices(target=target)
+        return fleet.logs(what, select, lines, as_json=as_json)
+    fleet.only_fleets(select=select)
     from edgewright.pipeline.project import open_project
     from edgewright.pipeline.status import logs
     from edgewright.store.cache import Store, default_root
@@ -197,6 +204,7 @@ def logs(
         from edgewright.cli import show
 
         show.logs(found)
+    return None
 
 
 def rollback(
@@ -212,6 +220,7 @@ def rollback(
     The device has it: nothing is built, sent or asked of a network. What served until now becomes the release before.
     """
     if fleet.means(what):
+        fleet.only_devices(target=target, take_over=take_over)
         return fleet.rollback(what, select, dry_run=dry_run, as_json=as_json)
     fleet.only_fleets(select=select)
     from edgewright.pipeline.project import open_project
@@ -229,12 +238,18 @@ def rollback(
     return 0
 
 
-def exec_golden(what: options.What, target: options.Target = None, as_json: options.Json = False) -> int:
+def exec_golden(
+    what: options.What, target: options.Target = None, select: fleet.Select = "", as_json: options.Json = False
+) -> int:
     """Replay the golden samples on the devices now.
 
     The live release's own code and samples, beside the service; nothing is changed. Exit code 1 where an answer is
     another one.
     """
+    if fleet.means(what):
+        fleet.only_devices(target=target)
+        return fleet.exec_golden(what, select, as_json=as_json)
+    fleet.only_fleets(select=select)
     from edgewright.pipeline.project import open_project
     from edgewright.pipeline.rollback import exec_golden
 

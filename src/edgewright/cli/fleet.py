@@ -44,6 +44,13 @@ def only_fleets(**options: Any) -> None:
             raise InputError(f"--{name} goes with a fleet's file.", "Leave it out, or name a file that has `fleet:`.")
 
 
+def only_devices(**options: Any) -> None:
+    """InputError for an option that goes with one project's devices."""
+    for name, value in options.items():
+        if value:
+            raise InputError(f"--{name.replace('_', '-')} does not go with a fleet's file.", "Select with --select.")
+
+
 def deploy(
     what: str, selection: str, *, dry_run: bool, yes: bool, resume: bool, pause: bool, abort: bool, as_json: bool
 ) -> int:
@@ -106,6 +113,35 @@ def rollback(what: str, selection: str, *, dry_run: bool, as_json: bool) -> int:
     else:
         fleet_view.rolled_back(found, dry_run)
     return 0 if all(item.state in (ROLLED_BACK, LEFT) for item in found) else 3
+
+
+def logs(what: str, selection: str, lines: int, *, as_json: bool) -> None:
+    """The end of each service's log."""
+    from edgewright.cli import show
+    from edgewright.pipeline.fleet.field import logs
+    from edgewright.pipeline.fleet.fleet import open_fleet
+
+    found = logs(open_fleet(what, selection=selection), lines)
+    if as_json:
+        write_json({"logs": [log.to_json() for log in found]})
+    else:
+        show.logs(found)
+
+
+def exec_golden(what: str, selection: str, *, as_json: bool) -> int:
+    """The golden samples on every device now; 1 where an answer is another one, 3 where a device could not be asked."""
+    from edgewright.cli import show
+    from edgewright.pipeline.fleet.field import exec_golden
+    from edgewright.pipeline.fleet.fleet import open_fleet
+
+    found, failed = exec_golden(open_fleet(what, selection=selection))
+    if as_json:
+        write_json({"devices": [device.to_json() for device in found], "failed": failed})
+    else:
+        show.replayed(found)
+        for name, said in failed.items():
+            typer.echo(f"{name}: {said}")
+    return 1 if any(device.mismatches for device in found) else 3 if failed else 0
 
 
 def _confirmed(count: int, yes: bool) -> None:

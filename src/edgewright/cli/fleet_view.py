@@ -112,7 +112,7 @@ def final(standing: Standing) -> None:
         told = row.told
         table.add_row(
             Text(row.device),
-            Text(row.target),
+            Text(f"{row.target} (simulated)" if told.simulated else row.target),
             Text(standing.waves[row.wave].name),
             Text(row.state, STYLES.get(row.state, "")),
             Text(f"{told.number}, {told.release[:12]}" if told.number else "–"),
@@ -198,7 +198,8 @@ def _how(row: Row) -> str:
     if told.kept:
         return "still serves it"
     sent = "served it already" if told.unchanged else f"serves release {told.number}, {_bytes(told.sent_bytes)} sent"
-    return f"{sent}, p95 {told.times:.2f} times the predicted one" if told.times is not None else sent
+    figure = f", p95 {told.times:.2f} times the predicted one" if told.times is not None else ""
+    return f"{sent}{figure}{' (simulated)' if figure and told.simulated else ''}"
 
 
 def _of_any(step: str, address: str) -> str:

@@ -97,18 +97,25 @@ def _read(target: str, link: Link, answer: Mapping[str, Any]) -> DeviceStatus:
     )
 
 
+async def log_of(name: str, link: Link, lines: int) -> Log | None:
+    """The end of one device's log; None where it has none (or one far over the size that ours have)."""
+    there = await link.stat(f"{link.root}/{LOG}")
+    if there is None or there.size > MOST_LOG_BYTES:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "agent.log"
+        await link.get(f"{link.root}/{LOG}", copy)
+        text = copy.read_text(encoding="utf-8", errors="replace")
+    return Log(name, tuple(text.splitlines()[-lines:]))
+
+
 async def _logs(store: Store, project: Project | None, lines: int) -> tuple[Log, ...]:
     found = []
     for name in _targets(store, project):
         async with _link(store, project, name) as link:
-            there = await link.stat(f"{link.root}/{LOG}")
-            if there is None or there.size > MOST_LOG_BYTES:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                copy = Path(folder) / "agent.log"
-                await link.get(f"{link.root}/{LOG}", copy)
-                text = copy.read_text(encoding="utf-8", errors="replace")
-            found.append(Log(name, tuple(text.splitlines()[-lines:])))
+            log = await log_of(name, link, lines)
+            if log is not None:
+                found.append(log)
     return tuple(found)
 
 

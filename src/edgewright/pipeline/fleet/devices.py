@@ -40,11 +40,11 @@ async def send(fleet: Fleet, device: Device, release: FleetRelease) -> Result:
     """The release live on the device: LIVE, FAILED with the reason, or OFFLINE where it was not reached at all. What
     can be tried again (a lost connection, another installer at work) is, with growing pauses."""
     began, reached, said = time.monotonic(), False, ""
-    rollout = fleet.config.rollout
+    rollout, told = fleet.config.rollout, Told()
     for attempt in range(rollout.attempts):
         if attempt:
             await asyncio.sleep(pause(rollout.pause_s, attempt))
-        told = Told(release=release.bundle.digest, attempts=attempt + 1)
+        told = Told(release.bundle.digest, attempts=attempt + 1, simulated=release.bundle.simulated)
         try:
             async with asyncio.timeout(rollout.timeout_s), _link(fleet, device, release.bundle.family) as link:
                 reached = True
@@ -64,7 +64,7 @@ async def send(fleet: Fleet, device: Device, release: FleetRelease) -> Result:
             said = str(error) or f"It took over {rollout.timeout_s:g} s."
     return Result(
         FAILED if reached else OFFLINE,
-        Told(release.bundle.digest, said, rollout.attempts, seconds=time.monotonic() - began),
+        replace(told, detail=said, seconds=time.monotonic() - began),
     )
 
 

@@ -16,8 +16,9 @@ from edgewright.pipeline.fleet.inventory import Device
 from edgewright.pipeline.fleet.ledger import Ledger
 from edgewright.pipeline.fleet.releases import FleetRelease
 from edgewright.pipeline.fleet.rollout import FAILED, LIVE, OFFLINE, waves_of
-from edgewright.pipeline.rollback import RolledBack
+from edgewright.pipeline.rollback import Replayed, RolledBack, replay_golden
 from edgewright.pipeline.rollback import roll_back as roll_back_one
+from edgewright.pipeline.status import Log, log_of
 
 ROLLED_BACK, LEFT = "rolled back", "left as it is"
 
@@ -112,6 +113,32 @@ def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
         if not dry_run:
             _note(ledger, found)
     return found
+
+
+def logs(fleet: Fleet, lines: int) -> tuple[Log, ...]:
+    """The end of each service's log, of the devices that are in reach and have one."""
+
+    async def one(device: Device) -> Log | None:
+        return await acts.asked(fleet, device, lambda link: log_of(device.name, link, lines))
+
+    answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
+    return tuple(
+        answer if isinstance(answer, Log) else Log(name, (str(answer),))
+        for name, answer in answers.items()
+        if answer is not None
+    )
+
+
+def exec_golden(fleet: Fleet) -> tuple[tuple[Replayed, ...], dict[str, str]]:
+    """Each live release against its own golden samples, on its device, now; and what the devices that could not do it
+    said, by name. Changes nothing."""
+
+    async def one(device: Device) -> Replayed:
+        return await acts.asked(fleet, device, lambda link: replay_golden(device.name, link))
+
+    answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
+    done = tuple(answer for answer in answers.values() if isinstance(answer, Replayed))
+    return done, {name: str(answer) for name, answer in answers.items() if not isinstance(answer, Replayed)}
 
 
 def _note(ledger: Ledger, found: tuple[Back, ...]) -> None:

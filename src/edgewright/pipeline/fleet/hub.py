@@ -228,7 +228,7 @@ class _Hub:
         """The act is in the ledger before it begins."""
         row, device = self._rows[name], self._fleet.device(name)
         release = self._found[device.target]
-        told = row.told if state == ASKED else Told(release=release.bundle.digest)
+        told = row.told if state == ASKED else Told(release.bundle.digest, simulated=release.bundle.simulated)
         self._move(row, state, told)
         act = (
             acts.still_serves(self._fleet, device, release, told)

@@ -54,7 +54,8 @@ MIGRATIONS = (
 
 @dataclass(frozen=True)
 class Told(Record):
-    """What a device's last act gave. `release` is the digest that it was to get, `p95_ms` measured on the device."""
+    """What a device's last act gave. `release` is the digest that it was to get, `p95_ms` measured on the device, and
+    `times` that as a multiple of the predicted one; `simulated` says that a stand-in for its chip gave them."""
 
     release: str = ""
     detail: str = ""
@@ -69,6 +70,7 @@ class Told(Record):
     sent_bytes: int = 0
     seconds: float = 0.0
     kept: bool = False
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
