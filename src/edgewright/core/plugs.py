@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -24,6 +25,7 @@ class Room(Generic[M]):
     def __init__(self, name: str, noun: str) -> None:
         self.name, self.noun = name, noun
         self.folder = Path(__file__).parent.parent / name
+        self._seen: tuple[tuple[str, ...], dict[str, object]] = ((), {})
 
     def names(self) -> tuple[str, ...]:
         found = {p.parent.name for p in self.folder.glob("*/__init__.py")} | set(self._foreign())
@@ -53,7 +55,11 @@ class Room(Generic[M]):
         return tuple(self.get(name) for name in self.names())
 
     def _foreign(self) -> dict[str, object]:
-        return {e.name: e for e in entry_points(group=f"edgewright.{self.name}")}
+        """Looked for once for each search path: it takes milliseconds, and a fleet has a thousand devices."""
+        path = tuple(sys.path)
+        if self._seen[0] != path:
+            self._seen = (path, {e.name: e for e in entry_points(group=f"edgewright.{self.name}")})
+        return self._seen[1]
 
 
 def did_you_mean(name: str, known: tuple[str, ...]) -> str:

@@ -108,6 +108,13 @@ def test_what_ansible_inventory_prints_is_read(tmp_path: Path) -> None:
     assert found["cam2"].address == "ssh://pi@cam2" and found["lone"].groups == ()
 
 
+@pytest.mark.parametrize(("text", "name"), [(INI, "ini"), (YAML, "yaml")])
+def test_an_inventory_is_read_as_ansible_itself_reads_it(tmp_path: Path, text: str, name: str) -> None:
+    """`recorded/` has what ansible-inventory (ansible-core 2.19.14) `--list` printed of the same inventories."""
+    printed = (Path(__file__).parent / "recorded" / f"{name}.json").read_text()
+    assert _read(tmp_path, text, "hosts.yml" if name == "yaml" else "hosts") == _read(tmp_path, printed, "printed.json")
+
+
 @pytest.mark.parametrize(
     ("text", "name", "said"),
     [

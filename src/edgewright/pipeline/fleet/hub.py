@@ -179,6 +179,8 @@ class _Hub:
     ) -> None:
         self._fleet, self._found, self._ledger, self._rollout, self._tell = fleet, found, ledger, rollout, tell
         self._rows = {row.device: row for row in ledger.rows(rollout.id)}
+        self._members = {name: row.member() for name, row in self._rows.items()}
+        self._devices = {device.name: device for device in fleet.devices}
         self._waves = list(ledger.waves(rollout.id))
         self._at_work: dict[asyncio.Task[Result], str] = {}
 
@@ -198,12 +200,8 @@ class _Hub:
 
     async def _stepped(self) -> bool:
         """One step; True where it was the last."""
-        step = next_step(
-            self._waves,
-            [row.member() for row in self._rows.values()],
-            self._fleet.config.rollout.concurrency,
-            time.time(),
-        )
+        concurrency = self._fleet.config.rollout.concurrency
+        step = next_step(self._waves, self._members.values(), concurrency, time.time())
         if isinstance(step, Start):
             for name in step.devices:
                 self._begin(name, SENDING)
@@ -226,7 +224,7 @@ class _Hub:
 
     def _begin(self, name: str, state: str) -> None:
         """The act is in the ledger before it begins."""
-        row, device = self._rows[name], self._fleet.device(name)
+        row, device = self._rows[name], self._devices[name]
         release = self._found[device.target]
         told = row.told if state == ASKED else Told(release.bundle.digest, simulated=release.bundle.simulated)
         self._move(row, state, told)
@@ -262,7 +260,7 @@ class _Hub:
     def _move(self, row: Row, state: str, told: Told) -> None:
         self._ledger.move(self._rollout.id, row.device, state, told)
         changed = replace(row, state=state, told=told)
-        self._rows[row.device] = changed
+        self._rows[row.device], self._members[row.device] = changed, changed.member()
         self._tell(self._standing(), changed)
 
     def _put_wave(self, index: int, wave: Wave) -> None:
