@@ -312,7 +312,7 @@ async def send(board: Board, bundle: Bundle) -> tuple[str, str]:
 def killed_install(board: Board, bundle: Bundle, step: str, when: str) -> None:
     """Sends the bundle, then kills its installation before or after a step is in the journal."""
     code, python = asyncio.run(send(board, bundle))
-    request = {"manifest": bundle.digest, "serve": ServeConfig().model_dump(exclude={"wheels"})}
+    request = {"manifest": bundle.digest, "serve": board.settings()}
     done = subprocess.run(
         [python, "-c", KILLED, str(board.root), step, when],
         input=json.dumps(request), text=True, capture_output=True, env={**os.environ, "PYTHONPATH": code},

@@ -65,6 +65,10 @@ class Board:
     async def link(self) -> Link:
         return await MEMBER.open("local", root=str(self.root))
 
+    def settings(self) -> dict[str, Any]:
+        """What `deploy` has the installer remember of `serve:`."""
+        return {**ServeConfig(bake_s=0).model_dump(exclude={"wheels"}), "manager": "supervisor"}
+
     def deploy(self, bundle: Bundle, link: Link | None = None, **serve: Any) -> Release:
         async def go() -> Release:
             settings = ServeConfig(**{"bake_s": 0, **serve})
