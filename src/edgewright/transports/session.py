@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import re
 import secrets
 import shlex
 import signal
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,8 +32,10 @@ BEAT_S = 20.0
 PATIENCE_S = 3.0
 """How long an end may take before a harder one, and how long pipes may stay open after a program's end."""
 
-# One byte at a time up to the NUL: what follows is for the program itself.
-BOOT = 'import os;exec(b"".join(iter(lambda:os.read(0,1)or b"\\0",b"\\0")))'
+# One byte at a time up to the NUL: what follows is for the program itself. Packed, for it goes with every program.
+BOOT = (
+    'import os,zlib,base64;exec(zlib.decompress(base64.b85decode(b"".join(iter(lambda:os.read(0,1)or b"\\0",b"\\0")))))'
+)
 
 
 def command(python: str) -> str:
@@ -42,7 +46,7 @@ def command(python: str) -> str:
 
 @cache
 def _source() -> bytes:
-    return (Path(__file__).parent / "relay_program.py").read_bytes()
+    return base64.b85encode(zlib.compress((Path(__file__).parent / "relay_program.py").read_bytes(), 9))
 
 
 class Session:
