@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 DEMO   := examples/digits/edgewright.yaml
 
-.PHONY: help demo stop fleet-up fleet-down test test-faults bench lint docs clean
+.PHONY: help demo stop fleet-up fleet-down test test-faults bench bench-fleet lint docs clean
 
 help:
 	@echo "make demo   install, then the whole story once on examples/digits; ends with a running service"
@@ -16,6 +16,7 @@ help:
 	@echo "make test   every test (installs what they need)"
 	@echo "make test-faults  the fault tests alone, and how many faults were survived"
 	@echo "make bench  compare with PyTorch, ONNX Runtime and OpenVINO + NNCF on this machine"
+	@echo "make bench-fleet  one wave over 1,000 simulated devices: time, memory, bytes sent to each"
 	@echo "make lint   ruff and mypy --strict"
 	@echo "make docs   regenerate docs/configuration.md, docs/cli.md and docs/reliability.md"
 	@echo "make clean  remove .venv and caches (runs and services in .edgewright stay)"
@@ -43,6 +44,9 @@ test-faults: $(VENV)/.installed-for-tests
 
 bench: $(VENV)/.installed-for-tests
 	$(BIN)/python benchmarks/run.py
+
+bench-fleet: $(VENV)/.installed-for-tests
+	$(BIN)/python benchmarks/fleet.py
 
 lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check
