@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from board import Board, ask, health
+
 from edgewright.core.config import ServeConfig
 from edgewright.device.release import parse_manifest
 from edgewright.pipeline.bundle import Bundle
 
 SOURCE = Path(sys.modules["edgewright"].__file__ or "").parent.parent
-SERVE = ServeConfig().model_dump(exclude={"wheels"})
+SERVE = {**ServeConfig(bake_s=0).model_dump(exclude={"wheels"}), "manager": "supervisor"}
 PATIENCE_S = 120.0
 
 INSTALL = "from edgewright.device import install; sys.exit(install.main([sys.argv[1], sys.argv[2]]))"
@@ -49,7 +50,7 @@ def recorded(self, name, **facts):
         meet()
 journal.Journal.record = recorded
 """
-"""`what` (kill, error, hang) before or after the line of `step` is in the journal; the file `sign` tells that it was."""
+"""`what` (kill, error, hang) before or after the line of `step` is in the journal; the file `sign` says that it was."""
 
 PATIENCES = """
 from edgewright.device import supervise
@@ -131,6 +132,11 @@ def install(
 ) -> Answer:
     """An installation to its end."""
     return begin(board, bundle, fault, env, **serve).answer()
+
+
+def install_as_it_is(board: Board, bundle: Bundle) -> Answer:
+    """An installation of what was handed over before, whatever became of it since."""
+    return Installer(board, "install", request(bundle)).answer()
 
 
 def recover(board: Board) -> Answer:
