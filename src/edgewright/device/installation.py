@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Dict, Mapping, Optional, Set
 
-from edgewright.device import board, durable, managers, needs, trust, wheels
+from edgewright.device import board, durable, managers, needs, programs, trust, wheels
 from edgewright.device.bake import bake
 from edgewright.device.boot_counter import BootCounter
 from edgewright.device.child import environment
@@ -68,6 +68,7 @@ class Installation(object):
         finally:
             durable.remove(_reserve(layout))
         collect(layout)
+        programs.collect(layout)
         return self._outcome(self._name, replaced=self._old)
 
     def _prepare(self) -> None:
