@@ -18,6 +18,7 @@ command -v aarch64-linux-gnu-g++ >/dev/null || missing="${missing:-} g++-aarch64
 [ -f /usr/include/opencv4/opencv2/core.hpp ] || missing="${missing:-} libopencv-dev"          # programs that read photos
 command -v docker-registry >/dev/null || missing="${missing:-} docker-registry"   # where bundles are pushed in the tests
 command -v skopeo >/dev/null || missing="${missing:-} skopeo"                     # the other reader of our image layout
+command -v systemd-analyze >/dev/null || missing="${missing:-} systemd"           # reads the units that we write
 [ -z "${missing:-}" ] && exit 0
 [ "$(uname)" = Linux ] || exit 0
 

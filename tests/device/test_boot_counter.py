@@ -16,7 +16,7 @@ import pytest
 import tiny
 
 import edgewright
-from edgewright.device import durable, processes
+from edgewright.device import durable, install, processes
 from edgewright.device.boot_counter import BootCounter, alone
 from edgewright.device.journal import Journal
 from edgewright.device.release import Layout
@@ -79,6 +79,7 @@ def test_a_release_that_does_not_start_after_a_boot_is_left_for_the_one_before(d
     device.wait(lambda: device.serving.serves(OLD), "the old release serves")
     assert device.names() == (OLD, NEW), "the failed release is kept as previous"
     reverted = device.serving.state()["reverted"]
+    assert install.status(device.layout, {})["reverted"] == reverted, "who asks next is told"
     assert (reverted["from"], reverted["to"]) == (NEW, OLD) and "2 starts" in reverted["reason"]
     assert "status 9" in device.boots.failed()[NEW]
     assert Journal(device.layout.journal).read()[-1]["step"] == "reverted"

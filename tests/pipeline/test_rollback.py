@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,6 +18,9 @@ from board import Board, ask, health
 
 from edgewright.core.config import GoalConfig
 from edgewright.core.errors import DeviceError, RejectedRelease
+from edgewright.device import programs
+from edgewright.device.installation import collect
+from edgewright.device.journal import Journal
 from edgewright.pipeline.device_program import _bring, operate
 
 STEPS = ("begun", "managed", "switching", "switched", "started", "healthy", "committed")
@@ -133,3 +138,61 @@ def test_a_release_that_breaks_its_limit_in_its_bake_time_is_rolled_back(board: 
         for thread in asking:
             thread.join()
     assert health(one.url)["release"] == first.digest
+
+
+STOP_FIRST = """
+import sys
+from edgewright.device import board, install
+board.memory_available = lambda: 1
+install.main([sys.argv[1], "install"])
+"""
+
+
+def test_where_memory_cannot_hold_both_the_old_release_stops_first_and_the_gap_is_told(board: Board) -> None:
+    first, second = board.bundle(), board.bundle(score=0.4)
+    one = board.deploy(first)
+
+    async def send() -> tuple[str, str]:
+        link = await board.link()
+        for digest in second.sizes:
+            await link.put(second.blob(digest), f"{link.root}/incoming/{digest}")
+        return await _bring(link), link.python
+
+    code, python = asyncio.run(send())
+    request = {"manifest": second.digest, "serve": board.settings()}
+    done = subprocess.run(
+        [python, "-c", STOP_FIRST, str(board.root)],
+        input=json.dumps(request), text=True, capture_output=True, env={**os.environ, "PYTHONPATH": code},
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert answer["quiet"] is True and answer["gap_ms"] > 0, answer
+    assert (
+        next(r for r in board.journal() if r["step"] == "replayed" and r["release"] == answer["name"])["quiet"] is True
+    )
+    assert health(one.url)["release"] == second.digest
+
+
+def test_a_release_that_an_unfinished_installation_names_is_not_collected(board: Board) -> None:
+    first = board.bundle()
+    board.deploy(first)
+    named = board.layout.folder("9-" + "9" * 12)
+    shutil.copytree(board.layout.folder(board.names()[0] or ""), named)
+    stray = board.layout.folder("8-" + "8" * 12)
+    shutil.copytree(named, stray)
+    Journal(board.layout.journal).record("begun", release="9-" + "9" * 12, old=board.names()[0])
+    collect(board.layout)
+    assert Path(named).is_dir() and not Path(stray).exists()
+    board.assert_whole()
+
+
+def test_the_youngest_of_our_programs_and_those_in_use_are_kept(board: Board) -> None:
+    one = board.deploy(board.bundle())
+    tools = board.root / "tools"
+    used = next(path.name for path in tools.iterdir() if path.is_dir())
+    for age in range(6):
+        folder = tools / f"{age:012x}"
+        folder.mkdir()
+        os.utime(folder, (time.time() + 10 + age,) * 2)
+    programs.collect(board.layout)
+    assert {path.name for path in tools.iterdir() if path.is_dir()} == {used, *(f"{age:012x}" for age in (3, 4, 5))}
+    assert health(one.url)["pid"] == one.pid

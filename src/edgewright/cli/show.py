@@ -250,6 +250,9 @@ def devices(found: Sequence[DeviceStatus]) -> None:
             out.print(Text("  takes unsigned releases: nobody is enrolled as a signer"))
         if device.url:
             out.print(Text(f"  {device.url}"))
+        if device.programs.get("supervisor"):
+            kept = "systemd" if device.manager.startswith("systemd") else "our supervisor"
+            out.print(Text(f"  kept alive by {kept}, device programs {_printable(device.programs['supervisor'])}"))
         if device.operator:
             out.print(Text(f"  {_printable(device.operator)} is at work on it"))
         if device.reverted:
