@@ -53,7 +53,7 @@ def test_a_fleet_by_words(yard: Yard) -> None:
     assert "canary: dev-1 serves release 1" in done.stderr and "canary: passed" in done.stderr
 
     again = _say(yard, "deploy", what, "--yes", "--select", "site=b")
-    assert again.returncode == 0 and again.stdout.count("served it already") == 2
+    assert again.returncode == 0 and again.stdout.count("had it") == 2
 
     status = json.loads(_say(yard, "status", what, "--json", "--select", "group=canary").stdout)
     assert [(row["device"], row["state"], row["digest"]) for row in status["devices"]] == [

@@ -107,7 +107,7 @@ class Drawing:
 def final(standing: Standing) -> None:
     """Every device of a rollout, then how it stands."""
     out = console()
-    table = _table("device", "target", "wave", "state", "release", "p95 ms", "× predicted", "sent", "s", "")
+    table = _table("device", "target", "wave", "state", "release", "p95 ms", "× predicted", "sent", "s")
     for row in standing.devices:
         told = row.told
         table.add_row(
@@ -115,14 +115,16 @@ def final(standing: Standing) -> None:
             Text(f"{row.target} (simulated)" if told.simulated else row.target),
             Text(standing.waves[row.wave].name),
             Text(row.state, STYLES.get(row.state, "")),
-            Text(f"{told.number}, {told.release[:12]}" if told.number else "–"),
+            Text(str(told.number) if told.number else "–"),
             Text(_figure(told.p95_ms)),
             Text(_figure(told.times)),
-            Text(_bytes(told.sent_bytes)),
-            Text(f"{told.seconds:.1f}"),
-            Text(_clean(told.detail or ("served it already" if told.unchanged else told.url))),
+            Text("had it" if told.unchanged else _bytes(told.sent_bytes)),
+            Text(f"{told.seconds:.0f}"),
         )
     out.print(table)
+    for row in standing.devices:
+        if row.told.detail:
+            out.print(Text(_clean(f"{row.device}: {row.told.detail}"), STYLES.get(row.state, "")))
     counts = ", ".join(f"{count} {state}" for state, count in standing.counts.items())
     state = standing.rollout.state
     out.print(Text(f"{standing.fleet}: {state} ({counts})", STYLES.get(state, "")))
@@ -180,7 +182,8 @@ def rolled_back(found: Sequence[Back], dry_run: bool) -> None:
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in names:
-        table.add_column(name, justify="right" if name in ("p95 ms", "× predicted", "sent", "s") else "left")
+        justify: Any = "right" if name in ("p95 ms", "× predicted", "sent", "s") else "left"
+        table.add_column(name, justify=justify, no_wrap=name != "", overflow="fold" if name == "" else "ellipsis")
     return table
 
 
