@@ -1,0 +1,169 @@
+"""Bits that flip: on the way, in what is stored, in what the installer and the supervisor go by."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from board import Board
+from faulty import (
+    AT_STEP,
+    assert_one_whole_release,
+    assert_right_answers,
+    hand_over,
+    install,
+    install_as_it_is,
+    power_off,
+    recover,
+    serving,
+    state,
+    supervise,
+)
+
+from edgewright.device.durable import sha256_of
+from edgewright.pipeline.bundle import Bundle
+
+pytestmark = pytest.mark.slow
+
+
+def flip(path: Path, at: float = 0.5, bit: int = 3) -> None:
+    """Changes one bit at a part of the file's length."""
+    data = bytearray(path.read_bytes())
+    data[int(at * (len(data) - 1))] ^= 1 << bit
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def stood_up(board: Board) -> tuple[Board, Bundle, Bundle]:
+    """A device with a release and one before it; what serves, and what comes next."""
+    pair = (board.bundle(score=0.5), board.bundle(score=0.4))
+    if not all(any((name or "").endswith(b.digest[:12]) for b in pair) for name in board.names()):
+        for bundle in reversed(pair):
+            assert install(board, bundle).code == 0
+    return (board, *pair) if (board.names()[0] or "").endswith(pair[0].digest[:12]) else (board, *pair[::-1])
+
+
+@pytest.fixture
+def standing(old_board: Board) -> tuple[Board, Bundle, Bundle]:
+    return stood_up(old_board)
+
+
+@pytest.fixture
+def spoilt(board: Board) -> tuple[Board, Bundle, Bundle]:
+    """A device of its own: the test leaves rotten files on it."""
+    return stood_up(board)
+
+
+@pytest.mark.fault(
+    "F8 a bit flips in a file or in the manifest on its way to the device",
+    outcome="it is refused as damaged, the old release serves on, and once sent again it goes live",
+)
+@pytest.mark.parametrize("what", ["model/model.json", "golden/golden.json", "manifest"])
+def test_on_the_way(standing: tuple[Board, Bundle, Bundle], what: str) -> None:
+    board, old, _ = standing
+    new = board.bundle(score=0.45)
+    digest = new.digest if what == "manifest" else new.files[what]
+    hand_over(board, new)
+    flip(Path(board.layout.incoming) / digest)
+    answer = install_as_it_is(board, new)
+    assert answer.code == 3 and f"{digest[:12]} arrived damaged" in answer.message
+    assert_one_whole_release(board, old)
+    assert install(board, new).code == 0
+    assert_one_whole_release(board, new)
+
+
+@pytest.mark.fault(
+    "F8 a bit flips in a stored file that the next release shares",
+    outcome="it is found before the installation and sent again: the new release is whole",
+)
+def test_in_a_shared_blob(spoilt: tuple[Board, Bundle, Bundle]) -> None:
+    board, _, new = spoilt
+    blob = Path(board.layout.blob(new.files["app/task.py"]))
+    flip(blob)
+    release = board.deploy(new, bake_s=0)
+    assert sha256_of(str(blob)) == new.files["app/task.py"] and release.sent_bytes > 0
+    assert_right_answers(board, new)
+    folder = Path(board.layout.folder(board.names()[0] or ""))
+    assert sha256_of(str(folder / "app/task.py")) == new.files["app/task.py"]
+
+
+@pytest.mark.fault(
+    "F8 a bit flips in the manifest or the release.json of what serves",
+    outcome="it serves on, what is not understood is not cleared up, and the next release goes live",
+)
+@pytest.mark.parametrize("what", ["manifest", "release.json"])
+def test_in_what_serves(spoilt: tuple[Board, Bundle, Bundle], what: str) -> None:
+    board, old, new = spoilt
+    current = board.names()[0] or ""
+    rotten = board.layout.blob(old.digest) if what == "manifest" else board.layout.folder(current) + "/release.json"
+    flip(Path(rotten), at=0.0, bit=0)
+    assert_right_answers(board, old)
+    assert install(board, new).code == 0
+    assert serving(board)["release"] == new.digest
+    assert_right_answers(board, new)
+    assert board.names()[1] == current and Path(board.layout.folder(current)).is_dir()
+
+
+@pytest.mark.fault(
+    "F8 a bit flips in the journal of an installation that was cut",
+    outcome="what serves is one whole release; the next operation ends the rest or says that the journal is damaged",
+)
+def test_in_the_journal(
+    standing: tuple[Board, Bundle, Bundle], tmp_path: Path, injected: Callable[[int], None]
+) -> None:
+    board, old, new = standing
+    dice = random.Random(8)
+    for step in ("begun", "assembled", "switched", "healthy"):
+        cut = AT_STEP.format(step=step, when="after", what="kill", sign=str(tmp_path / "met"))
+        assert install(board, new, cut).code == -9
+        journal = Path(board.layout.journal)
+        lines = journal.read_bytes().splitlines(keepends=True)
+        begun = max(n for n, line in enumerate(lines) if b'"step": "begun"' in line)
+        last, start = sum(map(len, lines)), sum(map(len, lines[:begun]))
+        data = bytearray(journal.read_bytes())
+        data[dice.randrange(start, last)] ^= 1 << dice.randrange(8)
+        journal.write_bytes(data)
+        answer = recover(board)
+        assert answer.code == 0 or "damaged" in answer.message, answer
+        if assert_one_whole_release(board, old, new) == new:
+            old, new = new, old
+    injected(4)
+
+
+@pytest.mark.fault(
+    "F8 run/state.json of the supervisor is damaged while it serves",
+    outcome="the service answers on, and the next deployment puts it right",
+)
+def test_in_the_state(standing: tuple[Board, Bundle, Bundle]) -> None:
+    board, old, new = standing
+    known = state(board)
+    flip(Path(board.layout.state), at=0.0, bit=0)
+    assert state(board) == {}
+    Path(board.layout.state).write_text(json.dumps(known))
+    assert_right_answers(board, old)
+    assert install(board, new).code == 0
+    assert_one_whole_release(board, new)
+
+
+@pytest.mark.fault(
+    "F8 the link `current` names nothing any more, and the device starts again",
+    outcome="nothing wrong is served; the next deployment makes a whole release live",
+)
+@pytest.mark.parametrize("target", ["releases/9-0123456789ab", "releases/../../../etc"])
+def test_in_the_link(standing: tuple[Board, Bundle, Bundle], target: str) -> None:
+    board, old, new = standing
+    power_off(board)
+    current = Path(board.layout.current)
+    current.unlink()
+    current.symlink_to(target)
+    started = supervise(board)
+    assert not serving(board) and state(board)["phase"] == "empty"
+    assert install(board, new).code == 0
+    assert_one_whole_release(board, new)
+    assert install(board, old).code == 0
+    assert_one_whole_release(board, old)
+    power_off(board)
+    started.wait()
