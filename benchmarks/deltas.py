@@ -4,7 +4,7 @@ patch-from and XOR + zstd, which need a library there.
     python benchmarks/deltas.py [--values 4000000]
 
 The weights are synthetic (normal, sigma 0.02; INT8 with one scale), the changes are named in the table. zstd is
-measured where `pip install zstandard` was done. Results: benchmarks/results/deltas.json and a table of per cents of the file.
+measured where `pip install zstandard` was done. Results: benchmarks/results/deltas.json and a table of per cents.
 """
 
 from __future__ import annotations

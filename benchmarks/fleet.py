@@ -48,7 +48,7 @@ def main() -> None:
     options.add_argument("--devices", type=int, default=1000)
     options.add_argument("--real", type=int, default=2)
     options.add_argument("--concurrency", type=int, default=64)
-    options.add_argument("--weights", type=int, default=1_000_000)
+    options.add_argument("--weights", type=int, default=500_000)
     options.add_argument("--hub", nargs=2, metavar=("FLEET", "BUNDLE"), help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.hub:

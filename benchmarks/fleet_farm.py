@@ -4,8 +4,9 @@
                                                       "count" → {device: bytes that came up its wires since last asked}
 
 Files come by real SFTP. Programs are answered by this process under the contract of transports/relay_program.py: the
-interpreter's questions, the unpacking of our programs, and the installer's `status`, `missing`, `patch`, `lease` and
-`install`. `patch` is the device's own code, and every blob's digest is checked; nothing is started or replayed.
+interpreter's questions, the unpacking of our programs, and the installer's `status`, `missing`, `patch`, `unpack`,
+`lease` and `install`. `patch` and `unpack` are the device's own code and every blob's digest is checked; nothing is
+started, replayed or switched.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import asyncssh
 
 from edgewright.device.delta import codecs
 from edgewright.device.durable import sha256_of
-from edgewright.device.patch import patch
+from edgewright.device.patch import patch, unpack
 from edgewright.device.release import Layout, parse_manifest
 
 
@@ -71,6 +72,9 @@ class Device:
 
     def patch(self, request: dict[str, Any]) -> dict[str, Any]:
         return patch(self.layout, request["deltas"])
+
+    def unpack(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"unpacked": unpack(self.layout, request["archive"], request["sizes"])}
 
     def lease(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"owner": None}

@@ -6,6 +6,8 @@ import hashlib
 import io
 import lzma
 import struct
+import tempfile
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewright.device.delta import ADD, BLOCK, COPY, INSERT, MAGIC, DeltaError, apply, codecs, plus, rebuild
-from edgewright.device.patch import patch
+from edgewright.device.patch import patch, unpack
 from edgewright.device.release import Layout, ReleaseError
 from edgewright.pipeline.difference import difference, minus
 
@@ -199,3 +201,41 @@ def test_the_result_is_on_the_disk_with_the_digest_that_is_said(tmp_path: Path) 
 
 def test_this_python_unpacks_both() -> None:
     assert codecs() == "xz"
+
+
+def _archive(layout: Layout, members: dict[str, bytes]) -> str:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    name = hashlib.sha256(out.getvalue()).hexdigest()
+    (Path(layout.incoming) / (name + ".zip")).write_bytes(out.getvalue())
+    return name
+
+
+def test_small_files_come_out_of_an_archive_if_they_are_what_they_are_called(layout: Layout) -> None:
+    good, changed, large = b"good", b"changed", bytes(1 << 20)
+    names = [hashlib.sha256(data).hexdigest() for data in (good, b"before", large)]
+    archive = _archive(layout, {**dict(zip(names, (good, changed, large), strict=True)), "../../escaped": b"x"})
+    sizes: dict[str, object] = {names[0]: 4, names[1]: 7, names[2]: 1 << 20, "f" * 64: 3}
+    assert unpack(layout, archive, sizes) == [names[0]]
+    assert [path.name for path in Path(layout.incoming).iterdir()] == [names[0]]
+
+
+def test_a_member_larger_than_was_said_is_not_unpacked(layout: Layout) -> None:
+    data = bytes(40 << 20)
+    name = hashlib.sha256(data[:10]).hexdigest()
+    assert unpack(layout, _archive(layout, {name: data}), {name: 10}) == []
+
+
+@given(st.binary(max_size=300), st.integers(0, 255))
+def test_an_archive_of_a_stranger_gives_nothing(data: bytes, at: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        layout = Layout(folder)
+        layout.make()
+        name = _archive(layout, {"0" * 64: b"some data"})
+        path = Path(layout.incoming) / (name + ".zip")
+        whole = path.read_bytes()
+        for content in (data, whole[: at % len(whole)] + data + whole[at % len(whole) :]):
+            path.write_bytes(content)
+            assert unpack(layout, name, {"0" * 64: 9}) == []

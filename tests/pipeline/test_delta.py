@@ -123,7 +123,7 @@ def test_only_what_differs_goes_over_the_wire(wire: Wire, weights: Any) -> None:
     random = np.random.default_rng(1)
     first = wire.bundle(weights.tobytes())
     release, sent = wire.deploy(first)
-    assert release.sent_bytes == first.size and first.size < sent < 1.1 * first.size + 300_000
+    assert WEIGHTS < release.sent_bytes < first.size and release.sent_bytes < sent < 1.1 * release.sent_bytes + 300_000
     wire.assert_whole(first)
 
     again, sent = wire.deploy(first)

@@ -5,6 +5,7 @@
     status   {"runtimes": [distribution], "chip": false}  what is here, what serves, what the device is
     missing  {"sizes": {digest: bytes}}                   which blobs must be sent (into incoming/)
     patch    {"deltas": {digest: {"base", "size"}}}       rebuilds blobs out of incoming/DIGEST.delta (device/patch.py)
+    unpack   {"archive": digest, "sizes": {digest: bytes}}  takes small blobs out of incoming/ARCHIVE.zip
     admit    {"manifest": digest, "release": {…}}         whether the signature would let it in; changes nothing
     plan     {"manifest", "serve": {…}}                   what install would do here, file by file; changes nothing
     install  {"manifest", "serve": {…}, "release": {…}}   received → … → committed, or rolled back with the reason
@@ -101,6 +102,13 @@ def planned(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     return {"manager": here.manager, "release": name, "acts": [act.described() for act in acts]}
 
 
+def unpacked(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    from edgewright.device.patch import unpack
+
+    with _alone(layout, request):
+        return {"unpacked": unpack(layout, str(request["archive"]), dict(request["sizes"]))}
+
+
 def install(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     from edgewright.device.installation import Installation, recover  # `status`, asked often, does without
 
@@ -161,6 +169,7 @@ OPS: Dict[str, Callable[[Layout, Mapping[str, Any]], Dict[str, Any]]] = {
     "status": status,
     "missing": missing,
     "patch": patched,
+    "unpack": unpacked,
     "admit": admit,
     "plan": planned,
     "install": install,

@@ -1,15 +1,20 @@
-"""Blobs rebuilt from deltas that were sent: each becomes an incoming file only if it has the digest it is named by."""
+"""Blobs out of what was sent instead of them: deltas, and small files in one archive. Each becomes an incoming file
+only if it has the digest it is named by; what does not has to be sent by itself."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from typing import Any, Dict, Mapping
+import zipfile
+from typing import Any, Dict, List, Mapping
 
 from edgewright.device import durable
 from edgewright.device.delta import DeltaError, apply
 from edgewright.device.release import LAYER_LIMIT, Layout
 
-ENDING = ".delta"
+ENDING, ARCHIVE = ".delta", ".zip"
+SMALL = 64 << 10
+"""Bytes of a file that may come in an archive."""
 
 
 def patch(layout: Layout, deltas: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
@@ -36,3 +41,38 @@ def patch(layout: Layout, deltas: Mapping[str, Mapping[str, Any]]) -> Dict[str, 
             durable.remove(packed)
     durable.sync_folder(layout.incoming)
     return {"rebuilt": rebuilt, "refused": refused}
+
+
+def unpack(layout: Layout, name: str, sizes: Mapping[str, Any]) -> List[str]:
+    """The digests that came out of incoming/NAME.zip, whose members are named by them; `sizes` are their bytes."""
+    layout.blob(name)
+    path, found = os.path.join(layout.incoming, name + ARCHIVE), []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for digest, size in sorted(sizes.items()):
+                layout.blob(digest)
+                if type(size) is int and 0 <= size <= SMALL and _taken(layout, archive, digest, size):
+                    found.append(digest)
+    except (zipfile.BadZipFile, FileNotFoundError):
+        pass  # what is missing is sent by itself
+    finally:
+        durable.remove(path)
+    durable.sync_folder(layout.incoming)
+    return found
+
+
+def _taken(layout: Layout, archive: zipfile.ZipFile, digest: str, size: int) -> bool:
+    try:
+        with archive.open(digest) as member:
+            data = member.read(size + 1)
+    except Exception:  # a hostile archive can make zipfile and zlib raise nearly anything
+        return False
+    if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
+        return False
+    arrived = os.path.join(layout.incoming, digest)
+    with open(arrived + ".making", "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(arrived + ".making", arrived)
+    return True
