@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 FOLDER = ".edgewright"
 """Where releases live under the user's home unless `root:` says otherwise."""
+DIGEST_S = 600.0
+"""How long a device may take to read one file."""
 DIGEST = (
     "import hashlib, sys\n"
     "total = hashlib.sha256()\n"
@@ -69,23 +71,13 @@ class RemoteLink:
     ) -> Completed:
         """Runs a program to its end. DeviceError if it is missing, over `timeout_s` or over OUTPUT_LIMIT, or if the
         connection goes; whatever it started in its process group has ended then."""
-        session: Session | None = None
         try:
-            async with asyncio.timeout(timeout_s):
-                session = await self._begin(argv, env)
-                return await session.communicate(stdin.encode())
-        except TimeoutError:
-            raise DeviceError(
-                f"{argv[0]} did not end within {timeout_s:g} s.", "Look at what keeps the device busy, then try again."
-            ) from None
+            return await self._run_once(argv, stdin, env, timeout_s)
         except Lost as lost:
             raise DeviceError(
                 f"The connection to {self.address} was lost while {argv[0]} ran: {lost}.",
                 "Try again when the device can be reached; its program was ended.",
             ) from None
-        finally:
-            if session is not None:
-                await session.end()
 
     async def start(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Process:
         try:
@@ -134,6 +126,23 @@ class RemoteLink:
             self._sftp = None
         await self._lines.close()
 
+    async def _run_once(
+        self, argv: Sequence[str], stdin: str, env: Mapping[str, str] | None, timeout_s: float
+    ) -> Completed:
+        """Lost where the connection goes."""
+        session: Session | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                session = await self._begin(argv, env)
+                return await session.communicate(stdin.encode())
+        except TimeoutError:
+            raise DeviceError(
+                f"{argv[0]} did not end within {timeout_s:g} s.", "Look at what keeps the device busy, then try again."
+            ) from None
+        finally:
+            if session is not None:
+                await session.end()
+
     async def _begin(self, argv: Sequence[str], env: Mapping[str, str] | None, *, stays: bool = False) -> Session:
         channel = await self._channel(lambda line: line.run(command(self.python)))
         return await Session.begin(channel, argv, env, stays=stays)
@@ -181,7 +190,9 @@ class RemoteLink:
             return self._sftp
 
     async def _digest(self, path: bytes) -> str:
-        done = await self.run([self.python, "-I", "-S", "-c", DIGEST, path.decode("utf-8", "surrogateescape")])
+        """Lost where the connection goes: the copy it is part of is then done again."""
+        argv = [self.python, "-I", "-S", "-c", DIGEST, path.decode("utf-8", "surrogateescape")]
+        done = await self._run_once(argv, "", None, DIGEST_S)
         return done.stdout.strip() if done.returncode == 0 else ""
 
     def _path(self, remote: str) -> str:
