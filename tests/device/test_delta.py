@@ -7,6 +7,7 @@ import io
 import lzma
 import struct
 import tempfile
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -239,3 +240,18 @@ def test_an_archive_of_a_stranger_gives_nothing(data: bytes, at: int) -> None:
         for content in (data, whole[: at % len(whole)] + data + whole[at % len(whole) :]):
             path.write_bytes(content)
             assert unpack(layout, name, {"0" * 64: 9}) == []
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    size = 24 << 20
+    base, delta, out = (str(tmp_path / name) for name in ("base", "delta", "out"))
+    Path(base).write_bytes(bytes(size))
+    steps = struct.pack("<BBQQ", ADD, 4, 0, size) + b"\1" * size + struct.pack("<BQ", INSERT, size) + bytes(size)
+    Path(delta).write_bytes(packed(steps))
+    tracemalloc.start()
+    try:
+        apply(base, delta, out, 2 * size)
+        assert tracemalloc.get_traced_memory()[1] < 6 << 20
+    finally:
+        tracemalloc.stop()
+    assert Path(out).stat().st_size == 2 * size
