@@ -40,7 +40,7 @@ test: $(VENV)/.installed-for-tests
 
 test-faults: $(VENV)/.installed-for-tests
 	sh tools/system-packages.sh
-	$(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m pytest tests/faults $$($(BIN)/python tests/faults/rows.py)
 
 bench: $(VENV)/.installed-for-tests
 	$(BIN)/python benchmarks/run.py

@@ -45,25 +45,26 @@ class Collected:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], list[str]] = {}
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items:
             for mark in item.iter_markers("fault"):
-                name = f"{item.path.name}::{item.name.split('[')[0]}"
+                name = item.nodeid.split("[")[0].removeprefix("tests/")
                 tests = self.rows.setdefault((mark.args[0], mark.kwargs["outcome"]), [])
                 if name not in tests:
                     tests.append(name)
 
 
 def page() -> str:
-    collected = Collected()
+    collected, told = Collected(), runpy.run_path(str(FAULTS / "rows.py"))
+    argv = ["--collect-only", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), str(FAULTS)]
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", str(FAULTS)], plugins=[collected])
+        code = pytest.main([*argv, *(str(ROOT / node) for node in told["BORROWED"])], plugins=[collected])
     if code != pytest.ExitCode.OK:
         raise SystemExit(said.getvalue())
     rows = sorted(collected.rows.items(), key=lambda row: _number(row[0][0]))
     table = "".join(f"| {fault} | {outcome} | {_list(tests)} |\n" for (fault, outcome), tests in rows)
-    missing = runpy.run_path(str(FAULTS / "uncovered.py"))["UNCOVERED"]
-    return HEAD + table + FOOT + "".join(f"| {fault} | not covered: {reason} |\n" for fault, reason in missing.items())
+    missing = "".join(f"| {fault} | not covered: {reason} |\n" for fault, reason in told["UNCOVERED"].items())
+    return HEAD + table + FOOT + missing
 
 
 def _number(fault: str) -> tuple[int, str]:

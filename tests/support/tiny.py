@@ -33,6 +33,8 @@ class Engine:
             self.model = json.load(file)
         if self.model.get("crash_in_agent") and "--status-fd" in sys.argv:
             os._exit(9)
+        if "--status-fd" in sys.argv:
+            self.misbehave(os.getcwd())
         self.opened, self.served = time.monotonic(), "--status-fd" in sys.argv
         if self.served:
             if os.path.exists(self.model.get("crash_if", "")):
@@ -49,8 +51,37 @@ class Engine:
         self.outputs = [{"name": "y", "dtype": "float32", "shape": [1, 6]}]
         self.runtime = {"numpy": np.__version__}
 
+    def misbehave(self, folder):
+        import builtins, os, threading
+        model = self.model
+        if model.get("hang_in_agent"):
+            time.sleep(3600)
+        if model.get("needs_file") and not os.path.exists(model["needs_file"]):
+            os._exit(8)
+        def later():
+            time.sleep(model.get("crash_after_s") or model["crash_once_after_s"])
+            if model.get("crash_once_after_s"):
+                try:
+                    builtins.open(os.path.join(folder, "..", "..", "run", "crashed"), "x").close()
+                except FileExistsError:
+                    return
+            os._exit(7)
+        def leak():
+            while True:
+                piece = bytearray(model["leak_mb_s"] << 18)
+                piece[::4096] = bytes(len(range(0, len(piece), 4096))).replace(bytes(1), bytes([1]))
+                self.leaked.append(piece)
+                time.sleep(0.25)
+        if "crash_after_s" in model or "crash_once_after_s" in model:
+            threading.Thread(target=later, daemon=True).start()
+        if model.get("leak_mb_s"):
+            self.leaked = []
+            threading.Thread(target=leak, daemon=True).start()
+
     def run(self, feeds):
         x = feeds["x"]
+        if self.model.get("hang_on_black") and not x.any():
+            time.sleep(3600)
         time.sleep(self.model.get("delay_ms", 0) / 1000)
         if "slow_after_s" in self.model and time.monotonic() - self.opened > self.model["slow_after_s"] and self.served:
             time.sleep(0.15)
