@@ -140,11 +140,14 @@ def back(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 def golden(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     """Beside the live service, by the release's own code; changes nothing."""
-    from edgewright.device.installation import replay
+    from edgewright.device.installation import replay, too_large
 
     name = layout.linked(layout.current)
     if name is None:
         raise ReleaseError("The device has no release.", "Deploy one: `edgewright deploy`.")
+    if Serving(layout).running() and too_large(layout, name):
+        message = "The device's free memory cannot hold the release a second time, beside the service."
+        raise ReleaseError(message, "Stop the service first: `edgewright stop`.")
     own = layout.describe(name) or {}
     return dict(replay(layout, name, True), name=name, number=own.get("number"), digest=own.get("digest"))
 

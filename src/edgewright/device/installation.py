@@ -144,7 +144,7 @@ class Installation(object):
         """Golden answers, then time and memory. A limit that was missed is tried again, with the old release
         paused: two services on one board are no fair race, and one disturbed half second is no verdict."""
         limits = self._limits()
-        if self._was_running and self._old and self._too_large():
+        if self._was_running and self._old and too_large(self._layout, self._name):
             self._pause()  # the board cannot hold both: the old release stops first, and the gap is told
         answer = replay(self._layout, self._name, bool(limits))
         if answer["mismatches"]:
@@ -166,12 +166,6 @@ class Installation(object):
 
     def _limits(self) -> Dict[str, Any]:
         return durable.read_json(os.path.join(self._layout.folder(self._name), "gate.json")) or {}
-
-    def _too_large(self) -> bool:
-        """Whether the board's free memory cannot hold the new release beside the old one."""
-        asked = durable.read_json(os.path.join(self._layout.folder(self._name), "needs.json")) or {}
-        wanted, free = asked.get("memory_bytes"), board.memory_available()
-        return isinstance(wanted, int) and 0 < free < wanted
 
     def _pause(self) -> None:
         """The quiet window: the old release rests until the new one serves, or until we end."""
@@ -235,6 +229,13 @@ class Installation(object):
             "gap_ms": self._prober.gap_ms() if self._prober else None,
             "replay": {k: self._replay.get(k) for k in ("samples", "p50_ms", "p95_ms", "memory_bytes", "load_seconds")},
         }
+
+
+def too_large(layout: Layout, name: str) -> bool:
+    """Whether the board's free memory cannot hold the release beside what runs."""
+    asked = durable.read_json(os.path.join(layout.folder(name), "needs.json")) or {}
+    wanted, free = asked.get("memory_bytes"), board.memory_available()
+    return isinstance(wanted, int) and 0 < free < wanted
 
 
 def replay(layout: Layout, name: str, timed: bool) -> Dict[str, Any]:

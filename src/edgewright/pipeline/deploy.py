@@ -17,7 +17,7 @@ from edgewright.core.record import Record
 from edgewright.device import needs
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.delta import Delta, deltas_for, remember
-from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.device_program import TIMEOUT_S, operate
 from edgewright.pipeline.lease import given_back, held
 from edgewright.pipeline.send import send
 from edgewright.pipeline.signing import signed_beside
@@ -86,7 +86,8 @@ async def deploy(
         await given_back(link)
         raise
     request = {"manifest": bundle.digest, "serve": settings, **({"release": release} if release else {})}
-    return _release(target, link, await held(link, "install", request), sent=sent)
+    installed = await held(link, "install", request, timeout_s=TIMEOUT_S + serve.bake_s)
+    return _release(target, link, installed, sent=sent)
 
 
 async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:

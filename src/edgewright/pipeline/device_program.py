@@ -58,12 +58,12 @@ class Leased(DeviceError):
         self.holder = holder
 
 
-async def operate(link: Link, op: str, request: Mapping[str, Any]) -> dict[str, Any]:
+async def operate(link: Link, op: str, request: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """The installer's answer to one operation. RejectedRelease where the release is at fault, else DeviceError."""
     code = await _bring(link)
     env = {"PYTHONPATH": code, "PYTHONNOUSERSITE": "1"}
     argv = [link.python, "-m", "edgewright.device.install", link.root, op]
-    done = await link.run(argv, stdin=json.dumps(request), env=env, timeout_s=TIMEOUT_S)
+    done = await link.run(argv, stdin=json.dumps(request), env=env, timeout_s=timeout_s)
     try:
         answer = json.loads(done.stdout)
         error = answer.get("error")

@@ -15,7 +15,7 @@ from edgewright.core.errors import DeviceError
 from edgewright.core.record import digest_of
 from edgewright.device import processes
 from edgewright.device.lease import boot_id
-from edgewright.pipeline.device_program import Leased, operate
+from edgewright.pipeline.device_program import TIMEOUT_S, Leased, operate
 
 RENEW_S = 120.0
 """While files are sent, the lease is renewed this often; it lasts five times as long."""
@@ -33,17 +33,19 @@ def ours() -> Mapping[str, Any]:
     return {"owner": f"{user}@{socket.gethostname()}", "token": token, "host": host, "process": process}
 
 
-async def held(link: Link, op: str, request: Mapping[str, Any], *, take_over: bool = False) -> dict[str, Any]:
+async def held(
+    link: Link, op: str, request: Mapping[str, Any], *, take_over: bool = False, timeout_s: float = TIMEOUT_S
+) -> dict[str, Any]:
     """An operation under our lease. Leased (a DeviceError that names the other) where another operator holds it, unless
     that was a process of this very machine which has ended: its lease is broken without asking."""
     lease = {**ours(), "take_over": take_over}
     try:
-        return await operate(link, op, {**request, "lease": lease})
+        return await operate(link, op, {**request, "lease": lease}, timeout_s=timeout_s)
     except Leased as error:
         theirs, process = error.holder.get("host"), error.holder.get("process")
         if theirs != ours()["host"] or not boot_id() or processes.alive(process):
             raise
-        return await operate(link, op, {**request, "lease": {**lease, "take_over": True}})
+        return await operate(link, op, {**request, "lease": {**lease, "take_over": True}}, timeout_s=timeout_s)
 
 
 async def given_back(link: Link) -> None:
