@@ -11,11 +11,15 @@ import pytest
 from fleets import Yard
 
 from edgewright.core.errors import InputError
+from edgewright.device import install
+from edgewright.device.release import Layout
 from edgewright.pipeline.fleet import hub
 from edgewright.pipeline.fleet.field import LEFT, ROLLED_BACK, plans, roll_back, statuses
 from edgewright.pipeline.fleet.ledger import Ledger
 from edgewright.pipeline.fleet.releases import releases
 from edgewright.pipeline.progress import Silent
+
+pytestmark = pytest.mark.slow
 
 CHILD = """
 import os, signal, sys
@@ -41,7 +45,7 @@ ledger.Ledger.move = killed
 fleet = open_fleet(what, home=home)
 print(hub.carry_out(fleet, releases(fleet, Silent())).rollout.state)
 """
-MOMENTS = ((1, "before"), (1, "after"), (2, "before"), (2, "after"), (4, "before"), (3, "after"))
+MOMENTS = ((1, "after"), (2, "before"), (4, "before"), (3, "after"))
 
 
 def test_a_release_spreads_wave_by_wave_and_the_next_one_replaces_it(yard: Yard) -> None:
@@ -111,7 +115,8 @@ def test_an_operator_pauses_resumes_and_aborts(yard: Yard) -> None:
     other = yard.bakery.bundle(score=0.55)
     aborted = yard.deploy(other, tell=asking("abort"))
     assert (aborted.rollout.state, aborted.counts["waiting"]) == ("aborted", 2)
-    assert yard.deploy(other).rollout.id != aborted.rollout.id, "what was aborted is begun anew"
+    with pytest.raises(InputError, match="to resume"):
+        yard.deploy(other, resume=True)
 
 
 def test_a_hub_that_is_killed_again_and_again_forgets_no_device_and_does_none_twice(yard: Yard) -> None:
@@ -131,7 +136,7 @@ def test_a_hub_that_is_killed_again_and_again_forgets_no_device_and_does_none_tw
         rollout = ledger.newest()
         assert rollout is not None and rollout.id == 1, "it is one rollout, however often it was cut"
         assert {row.state for row in ledger.rows(rollout.id)} == {"live"}
-        assert sum(event["what"] == "opened" for event in ledger.events(rollout.id)) >= 3
+        assert sum(event["what"] == "opened" for event in ledger.events(rollout.id)) >= 2
 
 
 def test_a_dry_run_says_what_every_device_would_get_and_changes_none(yard: Yard) -> None:
@@ -143,6 +148,38 @@ def test_a_dry_run_says_what_every_device_would_get_and_changes_none(yard: Yard)
     assert set(yard.served().values()) == {(0, "")}
     assert {now.state for now in statuses(fleet)} == {"empty"}
     assert {item.state for item in roll_back(fleet)} == {LEFT}
+
+
+def test_a_device_that_falls_while_the_wave_bakes_pauses_the_rollout(yard: Yard) -> None:
+    yard.rollout["waves"] = [{"name": "canary", "select": "group=canary", "bake_s": 0.3}]
+
+    def tell(standing, row) -> None:
+        if row is None and standing.waves[0].settled and not standing.waves[0].passed:
+            install.stop(Layout(str(yard.roots["dev-1"])), {})
+
+    found = yard.deploy(yard.bakery.bundle(score=0.5), tell=tell)
+    assert (found.rollout.state, found.counts) == ("paused", {"failed": 1, "waiting": 2})
+    assert "After the bake time its service does not answer" in found.devices[0].told.detail
+
+
+def test_a_release_that_is_slower_than_predicted_pauses_the_rollout(yard: Yard) -> None:
+    bundle = yard.bakery.bundle(score=0.5)
+    canary = {"name": "canary", "select": "group=canary", "success": {"p95_times": 2}}
+    yard.rollout["waves"] = [canary, {"name": "others"}]
+    yard.write({}, release={"bundle": str(bundle.path), "p95_ms": 0.001})
+    fleet = yard.open()
+    found = hub.carry_out(fleet, releases(fleet, Silent()))
+    assert found.rollout.state == "paused" and "times the predicted one" in found.rollout.reason
+    row = found.devices[0]
+    assert row.state == "live" and row.told.p95_ms and row.told.times == pytest.approx(row.told.p95_ms / 0.001)
+    yard.devices["dev-4"] = {"address": "local", "root": str(yard.roots["dev-1"].with_name("dev-4"))}
+    yard.roots["dev-4"] = yard.roots["dev-1"].with_name("dev-4")
+    del yard.devices["dev-3"]
+    yard.write({}, release={"bundle": str(bundle.path), "p95_ms": 0.001})
+    fleet = yard.open()
+    found = hub.carry_out(fleet, releases(fleet, Silent()), resume=True)
+    assert (found.rollout.state, [row.device for row in found.devices]) == ("complete", ["dev-1", "dev-2", "dev-4"])
+    assert found.devices[2].wave == 1, "a device that is new joins the wave of the others"
 
 
 def _child(yard: Yard, moment: int, when: str) -> subprocess.CompletedProcess[str]:

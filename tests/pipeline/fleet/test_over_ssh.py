@@ -15,6 +15,8 @@ from edgewright.core.record import canonical
 from edgewright.pipeline.bundle import write_bundle
 from edgewright.pipeline.fleet.field import statuses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def behind_ssh(tmp_path: Path, bakery: Bakery) -> Iterator[tuple[Yard, list[Sshd]]]:

@@ -102,6 +102,8 @@ def carry_out(
 
 def standing(fleet: Fleet) -> Standing | None:
     """The newest rollout of the fleet as the ledger has it; None where there was none."""
+    if not fleet.ledger.is_file():
+        return None
     with Ledger(fleet.ledger) as ledger:
         rollout = ledger.newest()
         return _standing(fleet, ledger, rollout.id) if rollout else None
@@ -116,16 +118,16 @@ def ask(fleet: Fleet, wanted: str) -> Standing:
         ledger.ask(rollout.id, wanted)
         try:
             with ledger.hub():
-                ledger.end(rollout.id, ABORTED if wanted == "abort" else PAUSED, "An operator asked for it.")
+                last = ledger.newest()
+                if last is not None and last.id == rollout.id and last.state in UNFINISHED:
+                    ledger.end(rollout.id, ABORTED if wanted == "abort" else PAUSED, "An operator asked for it.")
         except InputError:
             pass  # the hub that is at work sees it
         return _standing(fleet, ledger, rollout.id)
 
 
 def _standing(fleet: Fleet, ledger: Ledger, number: int) -> Standing:
-    rollout = ledger.newest()
-    assert rollout is not None and rollout.id == number
-    return Standing(fleet.name, rollout, ledger.waves(number), ledger.rows(number))
+    return Standing(fleet.name, ledger.rollout(number), ledger.waves(number), ledger.rows(number))
 
 
 def _opened(fleet: Fleet, found: Mapping[str, FleetRelease], ledger: Ledger, resume: bool) -> Rollout:
@@ -269,6 +271,5 @@ class _Hub:
         self._tell(self._standing(), None)
 
     def _standing(self) -> Standing:
-        rollout = self._ledger.newest()
-        assert rollout is not None
+        rollout = self._ledger.rollout(self._rollout.id)
         return Standing(self._fleet.name, rollout, tuple(self._waves), tuple(self._rows.values()))

@@ -140,10 +140,13 @@ class Ledger:
             yield
 
     def newest(self) -> Rollout | None:
-        found = self._base.execute(
-            "select id, release, state, reason, wanted, paused_at, created from rollout order by id desc limit 1"
-        ).fetchone()
-        return Rollout(*found) if found else None
+        found = self._base.execute("select max(id) from rollout").fetchone()[0]
+        return self.rollout(found) if found is not None else None
+
+    def rollout(self, number: int) -> Rollout:
+        """The rollout of that number, which is there."""
+        query = "select id, release, state, reason, wanted, paused_at, created from rollout where id = ?"
+        return Rollout(*self._base.execute(query, (number,)).fetchone())
 
     def begin(self, release: str, waves: Sequence[Wave], rows: Sequence[Row]) -> Rollout:
         """A new rollout; one that was not finished is superseded by it."""
