@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import secrets
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -27,25 +28,25 @@ def sync(path):
     handle = os.open(path, os.O_RDONLY)
     os.fsync(handle)
     os.close(handle)
+lock = os.open(os.path.dirname(folder), os.O_RDONLY)
+fcntl.flock(lock, fcntl.LOCK_EX)  # another host may bring the same
 with open(archive, "rb") as file:
-    fcntl.flock(file, fcntl.LOCK_EX)  # another host may bring the same
-    if os.path.exists(folder + "/complete"):
-        sys.exit()
     data = file.read()
-    if hashlib.sha256(data).hexdigest() != digest:
-        os.unlink(archive)
-        sys.exit("the archive arrived damaged")
-    making = folder + ".making"
-    for old in (making, folder):
-        shutil.rmtree(old, ignore_errors=True)
-    zipfile.ZipFile(io.BytesIO(data)).extractall(making)
-    for place, _, names in os.walk(making):
-        for name in names:
-            sync(os.path.join(place, name))
-        sync(place)
-    os.rename(making, folder)
-    sync(os.path.dirname(folder))
-    os.unlink(archive)
+os.unlink(archive)
+if os.path.exists(folder + "/complete"):
+    sys.exit()
+if hashlib.sha256(data).hexdigest() != digest:
+    sys.exit("the archive arrived damaged")
+making = folder + ".making"
+for old in (making, folder):
+    shutil.rmtree(old, ignore_errors=True)
+zipfile.ZipFile(io.BytesIO(data)).extractall(making)
+for place, _, names in os.walk(making):
+    for name in names:
+        sync(os.path.join(place, name))
+    sync(place)
+os.rename(making, folder)
+sync(os.path.dirname(folder))
 """
 """Run on the device: the programs become visible whole, or not at all."""
 
@@ -84,12 +85,12 @@ async def _bring(link: Link) -> str:
     digest, _ = programs()
     folder = f"{link.root}/tools/{digest}"
     if await link.stat(f"{folder}/complete") is None:
-        data = archive()
+        data, sent = archive(), f"{folder}.{secrets.token_hex(4)}.zip"
         with tempfile.NamedTemporaryFile(prefix="edgewright-", suffix=".zip") as file:
             file.write(data)
             file.flush()
-            await link.put(Path(file.name), f"{folder}.zip")
-        argv = [link.python, "-I", "-c", UNPACK, f"{folder}.zip", folder, hashlib.sha256(data).hexdigest()]
+            await link.put(Path(file.name), sent)
+        argv = [link.python, "-I", "-c", UNPACK, sent, folder, hashlib.sha256(data).hexdigest()]
         done = await link.run(argv, timeout_s=TIMEOUT_S)
         if await link.stat(f"{folder}/complete") is None:
             tail = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1][:300]
