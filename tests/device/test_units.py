@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import edgewright
-from edgewright.device import durable, plan, units
+from edgewright.device import durable, managers, plan, units
 from edgewright.device.release import Layout, ReleaseError
 from edgewright.device.serving import Serving
 from edgewright.device.units import Host
@@ -199,6 +199,7 @@ def test_a_unit_is_written_started_and_ended_through_systemctl(
     shim = commands / "systemctl"
     shim.write_text(f'#!/bin/sh\nexec {sys.executable} {SUPPORT / "little_systemctl.py"} "$@"\n')
     shim.chmod(0o755)
+    (commands / "loginctl").symlink_to("/bin/false")
     home = tmp_path
     folder = home / ".config" / "systemd" / "user"
     folder.mkdir(parents=True)
@@ -215,6 +216,7 @@ def test_a_unit_is_written_started_and_ended_through_systemctl(
         return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
     assert do("start") == "systemd-user"
+    assert ["loginctl enable-linger" in note for note in managers.notes(layout)] == [True], "a policy may forbid it"
     assert Serving(layout).serves("1-" + "a" * 12)
     name = units.name_of(layout.root)
     assert 'Environment="ASCEND_SLOG=a b%%c"' in (folder / name).read_text()

@@ -253,6 +253,8 @@ def devices(found: Sequence[DeviceStatus]) -> None:
         if device.programs.get("supervisor"):
             kept = "systemd" if device.manager.startswith("systemd") else "our supervisor"
             out.print(Text(f"  kept alive by {kept}, device programs {_printable(device.programs['supervisor'])}"))
+        for note in device.notes:
+            out.print(Text(f"  {_printable(note)}", "yellow"))
         if device.operator:
             out.print(Text(f"  {_printable(device.operator)} is at work on it"))
         if device.reverted:

@@ -54,6 +54,7 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         "reason": state.get("reason"),
         "pid": (state.get("agent") or {}).get("pid"),
         "manager": managers.manager(layout),
+        "notes": managers.notes(layout),
         "reverted": BootCounter(layout).reverted(),
         "operator": (lease.holder(layout) or {}).get("owner"),
         "programs": _programs(state),

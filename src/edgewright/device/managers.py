@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from edgewright.device import durable, plan, units
 from edgewright.device.release import Layout, ReleaseError
@@ -41,15 +41,20 @@ def adopt(layout: Layout, serve: Mapping[str, Any], here: Optional[Host] = None)
     """Tells who keeps the service alive of it; the name of that. ReleaseError where systemd refuses."""
     here = here or host(layout.root, serve)
     durable.switch_link(os.path.join(layout.root, "program"), os.path.relpath(_programs(), layout.root))
-    for act in plan.adoption(layout.root, here, serve):
-        _do(act)
-    durable.write_json(_file(layout), {"manager": here.manager})
+    notes = [said for said in map(_do, plan.adoption(layout.root, here, serve)) if said]
+    durable.write_json(_file(layout), {"manager": here.manager, "notes": notes})
     return here.manager
 
 
 def manager(layout: Layout) -> str:
     """Who was told of the service of this folder."""
     return str((durable.read_json(_file(layout)) or {}).get("manager") or "supervisor")
+
+
+def notes(layout: Layout) -> List[str]:
+    """What the device would not do for the service, in sentences."""
+    found = (durable.read_json(_file(layout)) or {}).get("notes")
+    return [str(note) for note in found] if isinstance(found, list) else []
 
 
 def start(layout: Layout) -> bool:
@@ -79,14 +84,16 @@ def _tell_systemd(layout: Layout, *words: str) -> bool:
     return True
 
 
-def _do(act: plan.Act) -> None:
+def _do(act: plan.Act) -> str:
+    """Carries an act out; "", or what the device's policy forbade."""
     if act.kind == "file":
         os.makedirs(os.path.dirname(act.path), exist_ok=True)
         durable.write_text(act.path, act.text)
     elif act.kind == "run":
-        _checked(act.argv)
+        return _checked(act.argv)
     elif act.kind == "own" and os.path.lexists(act.path):
         _own(act.path, act.text)
+    return ""
 
 
 def _own(path: str, user: str) -> None:
@@ -105,14 +112,15 @@ def _own(path: str, user: str) -> None:
             os.chown(os.path.join(folder, name), entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
-def _checked(argv: Sequence[str]) -> None:
+def _checked(argv: Sequence[str]) -> str:
     done = _run(argv)
-    if done.returncode and argv[0] not in MAY_FAIL:
+    if done.returncode:
         said = done.stdout.decode("utf-8", "replace").strip().splitlines()[-1:] or ["status %d" % done.returncode]
-        raise ReleaseError(
-            "`%s` failed: %s." % (" ".join(argv), said[0][:300].rstrip(".")),
-            "Mend that, or leave systemd out of it with `serve: {manager: supervisor}`.",
-        )
+        message = "`%s` failed: %s." % (" ".join(argv), said[0][:300].rstrip("."))
+        if argv[0] in MAY_FAIL:
+            return message
+        raise ReleaseError(message, "Mend that, or leave systemd out of it with `serve: {manager: supervisor}`.")
+    return ""
 
 
 def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":

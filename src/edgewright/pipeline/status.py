@@ -29,7 +29,8 @@ class DeviceStatus(Record):
     service's /healthz says now, None where nobody answers; `reason` is why the last change failed, if it did; `trust`
     says whose signatures count there: signers, floor, and `unsigned_allowed` where nobody was enrolled; `reverted`
     tells that the device went back by itself (from, to, reason), `operator` who is at work on it now, `programs` the
-    versions of our device programs there (installer, supervisor), `manager` who keeps the service alive."""
+    versions of our device programs there (installer, supervisor), `manager` who keeps the service alive, `notes` what
+    the device would not do for that."""
 
     target: str
     device: str
@@ -46,6 +47,7 @@ class DeviceStatus(Record):
     operator: str = ""
     programs: Mapping[str, str] = field(default_factory=dict)
     manager: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def _read(target: str, link: Link, answer: Mapping[str, Any]) -> DeviceStatus:
         operator=str(answer.get("operator") or ""),
         programs={str(name): str(version) for name, version in (answer.get("programs") or {}).items()},
         manager=str(answer.get("manager") or ""),
+        notes=tuple(str(note)[:500] for note in answer.get("notes") or ()),
     )
 
 
