@@ -61,7 +61,7 @@ BACK = "the old release is back at once; the reason is told: "
         marked("F12 a service that never becomes ready", KEPT + "it was not ready in time",
                {"hang_in_agent": True}, None, "not ready after"),
         marked("F12 a service that crashes within its bake time", BACK + "it ended during its bake time",
-               {"crash_after_s": 0.7}, None, "bake time"),
+               {"crash_after_s": 1.5}, None, "bake time"),
         marked("F12 a service that is slower than its goal allows", BACK + "its p95 and the limit",
                {"delay_ms": 8}, GoalConfig(latency_p95_ms=4), "p95 is"),
         marked("F12 a service that takes more memory than its goal allows", BACK + "its memory and the limit",
@@ -72,7 +72,7 @@ BACK = "the old release is back at once; the reason is told: "
 )  # fmt: skip
 def test_a_release_that_fails(normal: Board, model: dict[str, Any], goal: GoalConfig | None, said: str) -> None:
     old, before, agent = normal.bundle(score=0.5), normal.names(), serving(normal)["pid"]
-    bakes = {"bake_s": 3} if said.startswith(("bake", "In its bake")) else {}
+    bakes = {"bake_s": 4} if said.startswith(("bake", "In its bake")) else {}
     answer = install(normal, normal.bundle(goal, **model), **bakes)
     assert answer.code == 3 and said in answer.message, answer
     assert answer.said["error"]["kind"] == "rejected"

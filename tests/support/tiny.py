@@ -69,7 +69,8 @@ class Engine:
         def leak():
             while True:
                 piece = bytearray(model["leak_mb_s"] << 18)
-                piece[::4096] = bytes(len(range(0, len(piece), 4096))).replace(bytes(1), bytes([1]))
+                for index in range(0, len(piece), 4096):
+                    piece[index] = 1
                 self.leaked.append(piece)
                 time.sleep(0.25)
         if "crash_after_s" in model or "crash_once_after_s" in model:
