@@ -1,11 +1,11 @@
 """Ten devices on this machine: real OpenSSH servers on loopback ports, each with its own home and host key, three of
 them with the Ascend stand-in in reach.
 
-    python tools/fleet.py up        starts those that do not run, and writes .edgewright/fleet/inventory.yaml
-    python tools/fleet.py down      ends their services and the servers, and removes their folders
-    python tools/fleet.py show      what runs
+    python tools/fleet.py up [FOLDER]        starts those that do not run, and writes FOLDER/inventory.yaml
+    python tools/fleet.py down [FOLDER]      ends their services and the servers, and removes the folder
+    python tools/fleet.py show [FOLDER]      what runs
 
-What it starts is known by .edgewright/fleet/<name>/pid; nothing else on the machine is touched.
+FOLDER is .edgewright/fleet if not said. What was started is known by FOLDER/<name>/pid; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "support")]
 import sshd  # noqa: E402
 import yaml  # noqa: E402
 
-FOLDER = ROOT / ".edgewright" / "fleet"
+USUAL = ROOT / ".edgewright" / "fleet"
 CANN = ROOT / ".cann"
 FIRST_PORT = 22100
 NAMES = tuple(f"dev-{number:02d}" for number in range(1, 11))
@@ -33,13 +33,13 @@ CANARIES = ("dev-01", "dev-08")
 PATIENCE_S = 10.0
 
 
-def up() -> int:
+def up(whole: Path) -> int:
     if sshd.SERVER is None:
         print("There is no sshd here. Install it: sh tools/system-packages.sh (Debian: apt install openssh-server).")
         return 1
     bring_stand_in()
     for index, name in enumerate(NAMES):
-        folder = FOLDER / name
+        folder = whole / name
         running = pid_of(folder)
         if running is None:
             device = start(folder, FIRST_PORT + index + 1, name in ASCEND)
@@ -48,8 +48,8 @@ def up() -> int:
         how = "runs already" if running else "started"
         stand_in = ", with the Ascend stand-in" if name in ASCEND else ""
         print(f"{name}: {how} on 127.0.0.1:{port_of(folder)}{stand_in}")
-    write_inventory()
-    print(f"{FOLDER.relative_to(ROOT)}/inventory.yaml names them; examples/fleet.yaml deploys to them.")
+    write_inventory(whole)
+    print(f"{whole}/inventory.yaml names them; examples/fleet.yaml deploys to those of {USUAL}.")
     return 0
 
 
@@ -82,10 +82,10 @@ def start(folder: Path, port: int, ascend: bool) -> sshd.Sshd:
     return device
 
 
-def write_inventory() -> None:
+def write_inventory(whole: Path) -> None:
     devices, hosts = {}, []
     for name in NAMES:
-        place = FOLDER / name
+        place = whole / name
         port = port_of(place)
         user = sshd.getpass.getuser()
         devices[name] = {
@@ -99,29 +99,29 @@ def write_inventory() -> None:
             f"  IdentitiesOnly yes\n  UserKnownHostsFile {place}/known_hosts\n"
         )
     text = "# Written by `make fleet-up`.\n" + yaml.safe_dump({"devices": devices}, sort_keys=False, width=120)
-    (FOLDER / "inventory.yaml").write_text(text)
-    (FOLDER / "ssh_config").write_text("# Written by `make fleet-up`.\n" + "".join(hosts))
+    (whole / "inventory.yaml").write_text(text)
+    (whole / "ssh_config").write_text("# Written by `make fleet-up`.\n" + "".join(hosts))
 
 
-def down() -> int:
-    if not FOLDER.is_dir():
+def down(whole: Path) -> int:
+    if not whole.is_dir():
         print("No fleet is up.")
         return 0
     for name in NAMES:
-        folder = FOLDER / name
+        folder = whole / name
         end_service(folder / "home" / ".edgewright")
         pid = pid_of(folder)
         if pid is not None:
             end(pid)
             print(f"{name}: stopped")
-    shutil.rmtree(FOLDER)
+    shutil.rmtree(whole)
     return 0
 
 
-def show() -> int:
+def show(whole: Path) -> int:
     for name in NAMES:
-        pid = pid_of(FOLDER / name)
-        print(f"{name}: " + (f"127.0.0.1:{port_of(FOLDER / name)}, process {pid}" if pid else "does not run"))
+        pid = pid_of(whole / name)
+        print(f"{name}: " + (f"127.0.0.1:{port_of(whole / name)}, process {pid}" if pid else "does not run"))
     return 0
 
 
@@ -151,7 +151,7 @@ def pid_of(folder: Path) -> int | None:
         pid = int((folder / "pid").read_text())
     except (OSError, ValueError):
         return None
-    told = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    told = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return pid if str(folder / "sshd_config") in told.stdout else None
 
 
@@ -169,6 +169,6 @@ def alive(pid: int) -> bool:
 
 if __name__ == "__main__":
     verbs = {"up": up, "down": down, "show": show}
-    if len(sys.argv) != 2 or sys.argv[1] not in verbs:
-        sys.exit("usage: python tools/fleet.py up | down | show")
-    sys.exit(verbs[sys.argv[1]]())
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in verbs:
+        sys.exit("usage: python tools/fleet.py up | down | show [FOLDER]")
+    sys.exit(verbs[sys.argv[1]](Path(sys.argv[2]).absolute() if len(sys.argv) == 3 else USUAL))

@@ -79,8 +79,9 @@ class Sshd:
         config.write_text(self._config())
         assert SERVER is not None
         self._process = subprocess.Popen(
-            [SERVER, "-D", "-f", str(config), "-E", str(self.log)], stdin=subprocess.DEVNULL, start_new_session=True
-        )
+            [SERVER, "-D", "-f", str(config), "-E", str(self.log)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
         deadline = time.monotonic() + PATIENCE_S
         while not _listens(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
