@@ -15,9 +15,12 @@ from faulty import (
     power_off,
     recover,
     serving,
+    state,
     supervise,
+    wait_for,
 )
 
+from edgewright.core.config import GoalConfig
 from edgewright.device import processes
 from edgewright.device.journal import STEPS
 from edgewright.pipeline.bundle import Bundle
@@ -118,4 +121,30 @@ def test_rebooted(old_board: Board, tmp_path: Path, step: str) -> None:
     started.wait()
     answer = install(old_board, old)
     assert answer.code == 0, answer
+    assert_one_whole_release(old_board, old)
+
+
+@pytest.mark.fault(
+    "F1 the very first installation of a device is killed",
+    outcome="no release or a whole one serves; the next installation succeeds",
+)
+@pytest.mark.parametrize("step", ["begun", "assembled", "switched", "healthy"])
+def test_killed_during_the_first(board: Board, tmp_path: Path, step: str) -> None:
+    bundle = board.bundle()
+    assert install(board, bundle, fault(tmp_path, step, "after", "kill")).code == -9
+    assert install(board, bundle).code == 0
+    assert_one_whole_release(board, bundle)
+
+
+@pytest.mark.fault(
+    "F1 the installer is killed while it lets the service rest for a fair measurement",
+    outcome="the service goes on at once, without a host",
+)
+def test_killed_while_the_service_rests(old_board: Board) -> None:
+    old, _ = serving_and_next(old_board)
+    measured = begin(old_board, old_board.bundle(GoalConfig(latency_p95_ms=4), delay_ms=8))
+    wait_for(lambda: state(old_board)["phase"] == "paused")
+    measured.kill()
+    measured.answer()
+    wait_for(lambda: state(old_board)["phase"] == "serving")
     assert_one_whole_release(old_board, old)

@@ -25,7 +25,6 @@ from edgewright.device import processes
 from edgewright.device.journal import STEPS
 from edgewright.pipeline.bundle import Bundle, Needs
 from edgewright.pipeline.deploy import plan_deploy, refuse_unfit
-from edgewright.pipeline.device_program import _bring
 from edgewright.pipeline.stop import running, stop
 
 
@@ -282,107 +281,6 @@ def test_a_process_number_used_again_is_never_taken_for_ours(board: Board) -> No
     finally:
         stranger.kill()
         stranger.wait()
-
-
-KILLED = """
-import os, signal, sys
-from edgewright.device import install, journal
-step, when = sys.argv[2], sys.argv[3]
-record = journal.Journal.record
-def killed(self, name, **facts):
-    if name == step and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    record(self, name, **facts)
-    if name == step:
-        os.kill(os.getpid(), signal.SIGKILL)
-journal.Journal.record = killed
-install.main([sys.argv[1], "install"])
-"""
-
-
-async def send(board: Board, bundle: Bundle) -> tuple[str, str]:
-    """Sends all of a bundle; gives the folder of the device programs and the interpreter."""
-    link = await board.link()
-    code = await _bring(link)
-    for digest in bundle.sizes:
-        await link.put(bundle.blob(digest), f"{link.root}/incoming/{digest}")
-    return code, link.python
-
-
-def killed_install(board: Board, bundle: Bundle, step: str, when: str) -> None:
-    """Sends the bundle, then kills its installation before or after a step is in the journal."""
-    code, python = asyncio.run(send(board, bundle))
-    request = {"manifest": bundle.digest, "serve": board.settings()}
-    done = subprocess.run(
-        [python, "-c", KILLED, str(board.root), step, when],
-        input=json.dumps(request), text=True, capture_output=True, env={**os.environ, "PYTHONPATH": code},
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
-def test_killed_at_any_step_the_device_serves_the_old_or_the_new_release_whole(
-    old_board: Board, step: str, when: str
-) -> None:
-    board, pair = old_board, (old_board.bundle(), old_board.bundle(score=0.4))
-    before = board.names()[0]
-    if before is None:
-        before = f"{board.deploy(pair[0]).number}-{pair[0].digest[:12]}"
-    old, new = pair if before.endswith(pair[0].digest[:12]) else pair[::-1]
-    url = running(board.store)[0].url
-    killed_install(board, new, step, when)
-    wait_for(lambda: health(url)["release"] in (old.digest, new.digest))
-    board.assert_whole()
-    two = board.deploy(new)
-    assert health(two.url)["release"] == new.digest
-    assert board.names() == (f"{two.number}-{new.digest[:12]}", before)
-    board.assert_whole()
-    # Killed after its last record, an installation has not cleared up; the next one does.
-    assert len(listed(board.layout.releases)) <= (3 if (step, when) == ("committed", "after") else 2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("step", ["begun", "assembled", "switched", "healthy"])
-def test_killed_during_the_first_installation_the_next_one_succeeds(board: Board, step: str) -> None:
-    bundle = board.bundle()
-    killed_install(board, bundle, step, "after")
-    release = board.deploy(bundle)
-    assert health(release.url)["release"] == bundle.digest
-    board.assert_whole()
-
-
-@pytest.mark.slow
-def test_a_rollback_that_is_killed_is_finished_by_the_next_installation(board: Board) -> None:
-    old = board.bundle()
-    one = board.deploy(old)
-    killed_install(board, board.bundle(crash_in_agent=True), "rolled back", "before")
-    assert health(one.url)["release"] == old.digest
-    assert board.deploy(old).unchanged
-    new = board.bundle(score=0.4)
-    assert board.deploy(new).digest == new.digest
-    board.assert_whole()
-
-
-@pytest.mark.slow
-def test_an_installer_killed_while_it_paused_the_service_does_not_leave_it_paused(board: Board) -> None:
-    one = board.deploy(board.bundle())
-    slow = board.bundle(GoalConfig(latency_p95_ms=5), delay_ms=8)
-    code, python = asyncio.run(send(board, slow))
-    request = {"manifest": slow.digest, "serve": {}}
-    installer = subprocess.Popen(
-        [python, "-m", "edgewright.device.install", str(board.root), "install"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": code},
-    )  # fmt: skip
-    assert installer.stdin is not None
-    installer.stdin.write(json.dumps(request).encode())
-    installer.stdin.close()
-    wait_for(lambda: json.loads(Path(board.layout.state).read_text())["phase"] == "paused")
-    installer.kill()
-    installer.wait()
-    wait_for(lambda: json.loads(Path(board.layout.state).read_text())["phase"] == "serving")
-    assert health(one.url)["release"] == one.digest
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="elsewhere: mounting a tmpfs needs root")
