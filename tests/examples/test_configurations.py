@@ -7,7 +7,8 @@ import pytest
 from edgewright.core import config as configuration
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-FILES = sorted(p for p in EXAMPLES.rglob("*.yaml"))
+# A fleet's file is another kind of file: tests/pipeline/fleet reads it.
+FILES = sorted(p for p in EXAMPLES.rglob("*.yaml") if "\nfleet:" not in p.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda p: p.relative_to(EXAMPLES).as_posix())
