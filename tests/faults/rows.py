@@ -20,6 +20,10 @@ BORROWED = {
         "F14 two releases that both fail",
         "they do not take turns; the state names both reasons",
     ),
+    f"{DEVICE}/test_delta.py::test_a_delta_with_any_bit_flipped_gives_the_file_or_an_error": (
+        "F8 any bit of a delta flips",
+        "the file that was meant, or an error and the file is sent whole: never another file",
+    ),
     "tests/pipeline/test_rollback.py::test_a_rollback_killed_at_any_step_leaves_one_whole_release_serving": (
         "F13 a rollback is killed before or after any step of its journal",
         "one whole release serves; the next operation ends what was begun",
@@ -82,7 +86,6 @@ UNCOVERED = {
     "F7 a server that answers with 5xx, ignores Range, or changes its content between two ranges": (
         "devices are sent their files over SSH, which knows neither"
     ),
-    "F20 the agent that holds the operator's key is gone": "tested with the transports, not with a whole deployment",
     "F22 a metric that is missing, or a power of 0.0 W": "the power of a device is not measured",
     "F23 1,000 devices of which 5 % are dead and 5 % slow": "a measurement: `make bench-fleet`",
 }

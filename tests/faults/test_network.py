@@ -157,7 +157,10 @@ class SilencedAfter:
 
 
 def current_bundle(board: Board) -> Bundle:
-    known = [board.bundle(score=0.3), board.bundle(score=0.5), *(large(board, seed) for seed in (1, 2, 3, 4))]
+    known = [
+        *(board.bundle(score=score) for score in (0.3, 0.35, 0.45, 0.5)),
+        *(large(board, seed) for seed in (1, 2, 3, 4)),
+    ]
     return serving_bundle(board, *known)
 
 
@@ -218,3 +221,14 @@ def test_dropped_at_the_door(far: SshBoard) -> None:
         proxy.refuse = 2
         assert far.deploy_over(bundle, proxy.port).digest == bundle.digest
     assert_one_whole_release(far, bundle)
+
+
+@pytest.mark.fault(
+    "F20 the operator's key is not to be had: no agent, no file", outcome="told before a byte is sent; nothing changes"
+)
+def test_no_key(far: SshBoard) -> None:
+    before, serves = far.names(), current_bundle(far)
+    with pytest.raises(DeviceError, match="key"):
+        far.deploy_over(far.bundle(score=0.4), identity="")
+    assert far.names() == before
+    assert_one_whole_release(far, serves)
