@@ -70,13 +70,14 @@ def start(folder: Path, port: int, ascend: bool) -> sshd.Sshd:
     home.mkdir(exist_ok=True)
     if ascend and not (home / "Ascend").exists():
         (home / "Ascend").symlink_to(CANN)  # where CANN lies for a user without root
-    state = {"CANNSIM_STATE_DIR": str(folder / "chip"), "CANNSIM_THREADS": "1"} if ascend else {}
+    variables = {"XDG_RUNTIME_DIR": str(folder / "run")}  # the systemd of whoever runs this is not the device's
     if ascend:
+        variables |= {"CANNSIM_STATE_DIR": str(folder / "chip"), "CANNSIM_THREADS": "1"}
         (folder / "chip").mkdir(mode=0o700, exist_ok=True)
     if sshd._listens(port):
         (folder / "known_hosts").unlink(missing_ok=True)
         port = 0
-    device = sshd.Sshd(folder, variables=state, port=port)
+    device = sshd.Sshd(folder, variables=variables, port=port)
     if not device.known_hosts.exists():
         device.trust(device.port)
     return device
