@@ -41,7 +41,8 @@ def read_text(path: Path) -> str:
             raise ConfigError(f"{path} is over {MOST_BYTES >> 20} MiB.", "Split it into several fleets.")
         return data.decode("utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"There is no file {path}.", "Check the path; `make fleet-up` writes that of the example.") from None
+        remedy = "Check the path; `make fleet-up` writes the inventory of the example."
+        raise ConfigError(f"There is no file {path}.", remedy) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", "Check that it is a text file of yours.") from None
 
