@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from faulty import (
     serving,
     state,
     supervise,
+    wait_for,
 )
 
 from edgewright.device.durable import sha256_of
@@ -109,7 +109,7 @@ def test_in_what_serves(spoilt: tuple[Board, Bundle, Bundle], what: str) -> None
 
 @pytest.mark.fault(
     "F8 a bit flips in the journal of an installation that was cut",
-    outcome="what serves is one whole release; the next operation ends the rest or says that the journal is damaged",
+    outcome="what serves is one whole release; the next operation ends the rest, or keeps what `current` names",
 )
 def test_in_the_journal(
     standing: tuple[Board, Bundle, Bundle], tmp_path: Path, injected: Callable[[int], None]
@@ -127,7 +127,7 @@ def test_in_the_journal(
         data[dice.randrange(start, last)] ^= 1 << dice.randrange(8)
         journal.write_bytes(data)
         answer = recover(board)
-        assert answer.code == 0 or "damaged" in answer.message, answer
+        assert answer.code == 0, answer
         if assert_one_whole_release(board, old, new) == new:
             old, new = new, old
     injected(4)
@@ -135,14 +135,12 @@ def test_in_the_journal(
 
 @pytest.mark.fault(
     "F8 run/state.json of the supervisor is damaged while it serves",
-    outcome="the service answers on, and the next deployment puts it right",
+    outcome="it is written anew within a second, the service answers on, and the next release goes live",
 )
 def test_in_the_state(standing: tuple[Board, Bundle, Bundle]) -> None:
     board, old, new = standing
-    known = state(board)
     flip(Path(board.layout.state), at=0.0, bit=0)
-    assert state(board) == {}
-    Path(board.layout.state).write_text(json.dumps(known))
+    wait_for(lambda: state(board))
     assert_right_answers(board, old)
     assert install(board, new).code == 0
     assert_one_whole_release(board, new)

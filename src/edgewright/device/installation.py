@@ -275,7 +275,10 @@ def recover(layout: Layout) -> str:
     begun = records[0]
     new, old = begun.get("release"), begun.get("old")
     if not _is_name(new) or not (old is None or _is_name(old)):
-        raise ReleaseError("The journal of the device is damaged.", "Look at journal.jsonl in %s." % layout.root)
+        # Rot, for every line was whole when it was written. `current` has only ever named whole releases: it is kept.
+        reason = "the journal was damaged; what `current` names is kept"
+        Journal(layout.journal).record("refused", release=layout.linked(layout.current), reason=reason)
+        return reason
     if layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
         if old:
             layout.point(layout.previous, old)

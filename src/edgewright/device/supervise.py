@@ -57,6 +57,7 @@ class Supervisor(object):
         self.token: Any = None  # of the last wish that was read; who wished waits for it in the state
         self.asked_by: Any = None  # who wished it; as long as that process lives, it judges what current does
         self.retry_at = 0.0
+        self.told = ("starting", "")
         self.boots, self.notifier = BootCounter(self.layout), notify.from_environment()
         self.listening, self.bound, self.serving = handover.inherited(self.log)
         self._wake_in, self._wake_out = os.pipe()
@@ -78,6 +79,8 @@ class Supervisor(object):
                 self.was_ready = False
                 self._follow()
             self._look_after()
+            if durable.read_json(self.layout.state) is None:
+                self._tell(*self.told)  # who finds no state takes nobody for alive, and starts a second supervisor
             self._feed_watchdog()
             self._sleep(0.5)
         self.notifier.stopping()
@@ -293,6 +296,7 @@ class Supervisor(object):
 
     def _tell(self, phase: str, reason: str = "") -> None:
         """What others may know, in run/state.json."""
+        self.told = (phase, reason)
         port = self.listening.getsockname()[1] if self.listening is not None else None
         host = self.bound[0] if self.bound else None
         known = durable.read_json(self.layout.state) or {}
