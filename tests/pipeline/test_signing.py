@@ -18,9 +18,9 @@ import pytest
 from board import Board, health
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from faulty import AT_STEP, Installer, hand_over, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pipeline.test_deploy import KILLED, send
 
 from edgewright.core.config import ServeConfig, SignConfig, TargetConfig
 from edgewright.core.errors import InputError, RejectedRelease
@@ -403,16 +403,13 @@ def test_killed_at_the_commit_the_floor_never_lets_an_older_release_in(
 ) -> None:
     trust.enrol(made(board), line(keys, "new"))
     bundle = signed(copy(board.bundle()), keys, number=7)
-    code, python = asyncio.run(send(board, bundle))
+    hand_over(board, bundle)
     signature_of = signing.signed_beside(bundle)
     assert signature_of
-    serve = ServeConfig().model_dump(exclude={"wheels"})
-    request = {"manifest": bundle.digest, "serve": serve, "release": signature_of.request()}
-    done = subprocess.run(
-        [python, "-c", KILLED, str(board.root), "committed", when],
-        input=json.dumps(request), text=True, capture_output=True, env={**os.environ, "PYTHONPATH": code},
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    fault = AT_STEP.format(step="committed", when=when, what="kill", sign=str(board.folder / "met"))
+    asked = {**request(bundle), "release": signature_of.request()}
+    answer = Installer(board, "install", asked, fault).answer()
+    assert answer.code == -signal.SIGKILL, answer.err
     assert board.deploy(bundle).digest == bundle.digest
     assert trust.describe(board.layout)["floor"]["number"] == 7
     with pytest.raises(Rejected, match="has had 7"):
