@@ -43,7 +43,9 @@ def test_a_missing_venv_is_named_in_one_line(root: Path, tmp_path: Path) -> None
     assert "python3-venv" in done.stderr
 
 
-@pytest.mark.parametrize("target", ["demo", "stop", "fleet-up", "fleet-down", "test", "test-faults", "bench", "lint", "docs", "clean"])
+@pytest.mark.parametrize(
+    "target", ["demo", "stop", "fleet-up", "fleet-down", "test", "test-faults", "bench", "lint", "docs", "clean"]
+)
 def test_the_targets_are_there(root: Path, target: str) -> None:
     make = shutil.which("make")
     if make is None:
