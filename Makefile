@@ -73,5 +73,5 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.installed-for-tests: $(VENV)/.installed
 	@echo "Installing what the tests need into $(VENV) …"
 	@$(BIN)/python tools/install_cpu_torch.py
-	@$(PIP) -e ".[openvino,torch,ssh,sign,examples,minilm,test]"
+	@$(PIP) -e ".[openvino,torch,ssh,sign,channel,examples,minilm,test]"
 	@touch $@

@@ -85,6 +85,20 @@ def test_a_bundle_goes_through_a_registry(edgewright: Edgewright, bundle: Path, 
         assert missing.code == 2 and not (tmp_path / "none").exists()
 
 
+def test_a_bundle_is_published_on_a_channel(
+    edgewright: Edgewright, bundle: Path, baked: Bundle, tmp_path: Path
+) -> None:
+    words = ("bundle", "publish", bundle, "--to", "site", "--channel", "stable", "--keys", "keys")
+    first = edgewright(*words, "--json")
+    assert first.code == 0 and first.json()["digest"] == baked.digest, first.err
+    assert (first.json()["version"], first.json()["root_version"]) == (1, 1)
+    said = edgewright(*words, "--rotate-root")
+    assert said.code == 0 and "version 2" in said.out and "2.root.json" in said.out, said.err
+    (tmp_path / "keys" / "timestamp-1").unlink()
+    assert "0 of 1 keys" in edgewright(*words).err
+    assert edgewright(*words[:5], "--channel", "../x", "--keys", "keys").code == 2
+
+
 def test_a_saved_bundle_runs_by_itself(edgewright: Edgewright, bundle: Path, tmp_path: Path) -> None:
     saved = edgewright("bundle", "save", bundle, "-o", "release.pyz", "--json")
     assert saved.code == 0 and saved.json()["size"] == (tmp_path / "release.pyz").stat().st_size

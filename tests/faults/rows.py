@@ -76,6 +76,38 @@ BORROWED = {
         "F19 the hub's clock is set back by ten years while a wave bakes",
         "it bakes no longer than it was told to",
     ),
+    f"{DEVICE}/test_channel.py::test_a_server_that_fails_drips_or_never_ends_is_given_up_on": (
+        "F7 a channel's server answers with 5xx, drips, falls silent or never ends",
+        "a few tries with pauses, each bounded in bytes and time; the device stays as it is until the next poll",
+    ),
+    f"{DEVICE}/test_channel.py::test_a_cut_download_goes_on_where_it_was": (
+        "F7 a channel's download is cut; the server knows ranges, ignores them, or has changed the file in between",
+        "it goes on where it was, or begins anew; the file has the right digest in the end",
+    ),
+    f"{DEVICE}/test_channel.py::test_a_flipped_byte_is_not_kept": (
+        "F7 a channel's server gives a blob with a byte flipped",
+        "it is fetched again, and never kept",
+    ),
+    f"{DEVICE}/test_channel.py::test_an_older_timestamp_snapshot_or_targets_is_refused": (
+        "F9 a channel's server replays an older timestamp, snapshot or targets",
+        "refused: versions only go up",
+    ),
+    f"{DEVICE}/test_channel.py::test_a_channel_that_stands_still_is_refused_once_a_time_is_known": (
+        "F9 a channel's server shows yesterday's metadata for ever",
+        "refused once it has expired by the newest time that is known; noted before any is",
+    ),
+    f"{DEVICE}/test_channel.py::test_metadata_of_two_publications_is_not_mixed": (
+        "F9 a channel's server mixes metadata of two publications",
+        "refused",
+    ),
+    f"{DEVICE}/test_channel.py::test_a_new_root_counts_with_both_signatures_alone": (
+        "F9 a new root of a channel without the signatures of the old one, or without its own",
+        "refused; with both it is followed",
+    ),
+    f"{DEVICE}/test_channel.py::test_mutated_metadata_is_refused_or_means_the_same": (
+        "F8 any bytes of a channel's metadata change",
+        "refused, or it means the same",
+    ),
     "tests/pipeline/test_lessons.py::test_an_incident_without_a_better_candidate_changes_nothing": (
         "F24 an incident for which there is no better candidate",
         "nothing is deployed",
@@ -83,9 +115,6 @@ BORROWED = {
 }
 
 UNCOVERED = {
-    "F7 a server that answers with 5xx, ignores Range, or changes its content between two ranges": (
-        "devices are sent their files over SSH, which knows neither"
-    ),
     "F22 a metric that is missing, or a power of 0.0 W": "the power of a device is not measured",
     "F23 1,000 devices of which 5 % are dead and 5 % slow": "a measurement: `make bench-fleet`",
 }

@@ -173,6 +173,36 @@ def save(
         typer.echo(f"{done.path} ({done.size / 1e6:.1f} MB). On the device: python3 {done.path.name} --root DIR")
 
 
+def publish(
+    bundle: Folder,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that a web server shows, or a stick.")],
+    channel: Annotated[str, typer.Option("--channel", metavar="NAME", help="What devices follow: stable, beta, …")],
+    keys: Annotated[Path, typer.Option("--keys", metavar="DIR", help="The channel's keys; made where there are none.")],
+    expires_days: Annotated[
+        int, typer.Option("--expires-days", min=1, max=3650, metavar="N", help="Publish again before so many days.")
+    ] = 30,
+    rotate_root: Annotated[
+        bool, typer.Option("--rotate-root", help="A new root key, in a root that the old one signs, too.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Make a bundle the release of a channel, for devices that fetch for themselves.
+
+    The folder is a TUF repository; any web server can hold it. On the device: `python3 -m edgewright.device.channel
+    ROOT URL --channel NAME --trust root.json`.
+    """
+    from edgewright.pipeline.bundle import read_bundle
+    from edgewright.pipeline.channel import publish
+
+    done = publish(read_bundle(bundle), to, channel, keys, expires_days=expires_days, rotate_root=rotate_root)
+    if as_json:
+        write_json(done.to_json())
+        return
+    signed = "signed" if done.signed else "not signed, which devices that know signers refuse"
+    typer.echo(f"{channel}: sha256:{done.digest[:12]} ({signed}), version {done.version}, good until {done.expires}.")
+    typer.echo(f"Devices are given {done.root} once.")
+
+
 def trust(
     what: options.What,
     signers: Annotated[
@@ -207,5 +237,5 @@ def _words(value: Any) -> str:
     return str(value)
 
 
-VERBS = (inspect, verify, sign, push, pull, save, trust)
+VERBS = (inspect, verify, sign, push, pull, publish, save, trust)
 HELP = "Look at a sealed release, vouch for it, and carry it."

@@ -1,0 +1,245 @@
+"""A device that fetches its releases by itself, from behind NAT: out of a folder on any web server, or a USB stick.
+
+    python -m edgewright.device.channel <device folder> <URL> --channel NAME [--trust root.json] [--every S] …
+
+The folder is a TUF repository (device/tuf.py; `edgewright bundle publish` writes it). In it NAME.json says which
+release the channel has, and each of its blobs is a target. What is not here yet is fetched into incoming/, and then the
+same installer is called that a host would call: signature, golden replay, bake time and rollback are the same. One
+JSON object a poll on stdout; `outcome` is one of
+
+    installed    the release of the channel serves now
+    current      it was here already
+    refused      the channel, or its release, must not be let in; a release that was refused once is not tried again
+    kept         it was installed before, and somebody or the boot counter went back from it: that stands
+    unreachable  later, perhaps; so are `failed` and `busy`
+
+Kept in channel/: the verified metadata, and tried.json, what became of the newest release. Killed at any moment, the
+next poll goes on: a release that has not come to its end is tried again, and the installer has a journal of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from edgewright.device import durable, needs, trust, tuf
+from edgewright.device.fetch import Folder, Unreachable
+from edgewright.device.release import Layout, Rejected, ReleaseError, is_digest
+
+RELEASE_LIMIT = 8 << 20
+NAME = r"[a-z0-9][a-z0-9._-]{0,40}\Z"
+SETTINGS = ("source", "host", "port")
+
+
+class Busy(ReleaseError):
+    """Somebody else is at work on the device."""
+
+
+class Channel(object):
+    """`serve` are settings of the service that count here; the others are those of the release that serves, else those
+    that the channel proposes. With `clock` the system's own clock is believed beside the floor of time."""
+
+    def __init__(
+        self, layout: Layout, folder: Folder, name: str, serve: Optional[Mapping[str, Any]] = None, clock: bool = False
+    ) -> None:
+        self._layout, self._folder, self._name = layout, folder, name
+        self._serve, self._clock = dict(serve or {}), clock
+        self._own = os.path.join(layout.root, "channel")
+
+    def poll(self) -> Dict[str, Any]:
+        """What became of one look at the channel."""
+        self._folder.received = 0
+        client = tuf.Client(self._own, self._folder.small, self._now())
+        told: Dict[str, Any] = {"channel": self._name, "outcome": "failed"}
+        try:
+            os.makedirs(self._own, exist_ok=True)
+            with open(os.path.join(self._own, "lock"), "ab") as lock:
+                _lock(lock)
+                told.update(self._follow(client.refresh()))
+        except ReleaseError as error:
+            told.update(outcome=_outcome(error), message=error.message, remedy=error.remedy)
+        except OSError as error:
+            told.update(message="The device folder cannot be used: %s." % error, remedy="Look at its disk.")
+        return dict(told, received=self._folder.received, notes=client.notes)
+
+    def _follow(self, targets: Mapping[str, tuf.Target]) -> Dict[str, Any]:
+        target = targets.get(self._name + ".json")
+        if target is None:
+            raise Rejected("There is no channel %s." % self._name, "Is its name right?")
+        tried, status = durable.read_json(self._tried()) or {}, self._operate("status", {})
+        serving = str((status.get("current") or {}).get("digest") or "")
+        if tried.get("target") == target.digest and tried.get("outcome") == "installed":
+            outcome = "current" if serving == tried.get("digest") else "kept"
+            return {"outcome": outcome, "digest": serving, "running": status.get("running")}
+        if tried.get("target") == target.digest and tried.get("serve") == self._serve:
+            return {name: tried.get(name) for name in ("outcome", "digest", "message", "remedy")}
+        release = self._release(target)
+        digest = str(release["manifest"])
+        note = {"target": target.digest, "digest": digest, "serve": self._serve}
+        request = self._fetch(release, targets)
+        try:
+            answer = self._operate("install", request)
+        except Rejected as error:
+            self._note(dict(note, outcome="refused", message=error.message, remedy=error.remedy))
+            raise
+        self._note(dict(note, outcome="installed"))
+        return {"outcome": "current" if serving == digest else "installed", "digest": digest, "url": answer.get("url")}
+
+    def _release(self, target: tuf.Target) -> Dict[str, Any]:
+        """The release of the channel, verified by its digest; Rejected where it is of another form."""
+        if target.size > RELEASE_LIMIT:
+            raise Rejected("The channel's release is too long.", tuf.REMEDY)
+        path = os.path.join(self._own, "release.json")
+        self._folder.large(target.place, target.digest, target.size, path)
+        found = durable.read_json(path) or {}
+        sizes: Any = found.get("sizes")
+        wanted: Any = found.get("needs")
+        fits = isinstance(sizes, dict) and all(is_digest(d) and type(n) is int and n >= 0 for d, n in sizes.items())
+        if found.get("format") != 1 or not fits or found.get("manifest") not in sizes or not isinstance(wanted, dict):
+            raise Rejected("The channel's release is of a form that is not known here.", "Bring newer device programs.")
+        return found
+
+    def _fetch(self, release: Mapping[str, Any], targets: Mapping[str, tuf.Target]) -> Dict[str, Any]:
+        """What to ask of the installer, when all is here. As a host does it: is the device fit, would the release be
+        let in, what is missing, is there room?"""
+        wanted, sizes = release["needs"], release["sizes"]
+        asked = {"runtimes": sorted(wanted.get("runtimes") or {}), "chip": bool(wanted.get("soc_version"))}
+        status = self._operate("status", asked)
+        unfit = needs.difference(wanted, status)
+        if unfit:
+            raise Rejected(*unfit)
+        signed = {"release": release["release"]} if release.get("release") else {}
+        self._operate("admit", dict(signed, manifest=release["manifest"]))
+        missing = [digest for digest in self._operate("missing", {"sizes": sizes})["missing"] if digest in sizes]
+        missing = [digest for digest in missing if not self._arrived(digest)]
+        full = needs.too_full(sum(sizes[digest] for digest in missing), status)
+        if full:
+            raise ReleaseError(*full)
+        for digest in missing:
+            blob = targets.get(digest)
+            if blob is None or (blob.digest, blob.size) != (digest, sizes[digest]):
+                raise Rejected("The channel has no blob %s." % digest[:12], "Publish the release again.")
+            self._folder.large(blob.place, digest, blob.size, os.path.join(self._layout.incoming, digest))
+        serve = dict(release.get("serve") or {}, **((status.get("current") or {}).get("serve") or {}))
+        serve.update({name: value for name, value in self._serve.items() if value is not None})
+        return dict(signed, manifest=release["manifest"], serve=serve)
+
+    def _arrived(self, digest: str) -> bool:
+        """Whether a poll before, which was cut, has left it."""
+        path = os.path.join(self._layout.incoming, digest)
+        return os.path.isfile(path) and not os.path.islink(path) and durable.sha256_of(path) == digest
+
+    def _operate(self, op: str, request: Mapping[str, Any]) -> Dict[str, Any]:
+        """One operation of the installer, in a process of its own."""
+        code = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+        paths = [code, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONNOUSERSITE="1")
+        argv = [sys.executable, "-m", "edgewright.device.install", self._layout.root, op]
+        text = json.dumps(request).encode("utf-8")
+        done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, env=environment, check=False)
+        try:
+            answer = dict(json.loads(done.stdout.decode("utf-8")))
+        except ValueError:
+            raise ReleaseError("The installer ended without an answer.", "See what it wrote.") from None
+        error = answer.get("error")
+        if error:
+            kinds: Dict[str, Callable[[str, str], ReleaseError]] = {"rejected": Rejected, "leased": Busy}
+            kind = kinds.get(str(error.get("kind")), ReleaseError)
+            raise kind(str(error.get("message")), str(error.get("remedy")))
+        return answer
+
+    def _now(self) -> Optional[int]:
+        """The latest time that is known here; None where none is. A damaged floor is as good as none: the installer
+        refuses then anyway."""
+        floor = (durable.read_json(os.path.join(self._layout.root, "trust", "floor.json")) or {}).get("time")
+        known = [int(time.time())] if self._clock else []
+        try:
+            known.append(trust.seconds(floor))
+        except ValueError:
+            pass
+        return max(known) if known else None
+
+    def _note(self, tried: Mapping[str, Any]) -> None:
+        durable.write_json(self._tried(), dict(tried))
+
+    def _tried(self) -> str:
+        return os.path.join(self._own, "tried.json")
+
+
+def _outcome(error: ReleaseError) -> str:
+    if isinstance(error, Rejected):
+        return "refused"
+    return "unreachable" if isinstance(error, Unreachable) else "busy" if isinstance(error, Busy) else "failed"
+
+
+def _lock(file: Any) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Busy("Another poll is at work on this device.", "Wait for it to end.") from None
+
+
+def main(argv: List[str]) -> int:
+    words = _words().parse_args(argv)
+    layout = Layout(words.root)
+    try:
+        if not re.match(NAME, words.channel):
+            raise ReleaseError("%.60r is no name of a channel." % words.channel, "Use a-z, 0-9, dots and dashes.")
+        folder = Folder(words.url, words.timeout, words.attempts, words.pause, words.ca)
+        if words.trust:
+            with open(words.trust, "rb") as file:
+                tuf.begin(os.path.join(layout.root, "channel"), file.read(tuf.LIMITS["root"] + 1))
+    except (ReleaseError, OSError) as error:
+        message, remedy = str(error), "See --help."
+        if isinstance(error, ReleaseError):
+            message, remedy = error.message, error.remedy
+        _say({"channel": words.channel, "outcome": "failed", "message": message, "remedy": remedy})
+        return 2
+    serve = {name: getattr(words, name) for name in SETTINGS if getattr(words, name) is not None}
+    channel = Channel(layout, folder, words.channel, serve, words.clock)
+    while True:
+        told = channel.poll()
+        _say(told)
+        if words.every is None:
+            return 0 if told["outcome"] in ("installed", "current", "kept") else 3
+        # A thousand devices that were switched on together must not ask together for ever.
+        time.sleep(words.every * random.uniform(0.8, 1.2))
+
+
+def _say(told: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+    sys.stdout.flush()
+
+
+def _words() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Fetches the release of a channel, and installs it.")
+    parser.add_argument("root", help="the device folder")
+    parser.add_argument("url", help="https://…, http://… or file://…: what `edgewright bundle publish` has written")
+    parser.add_argument("--channel", required=True, help="its name")
+    parser.add_argument("--trust", metavar="FILE", help="root.json of the publisher; needed once")
+    parser.add_argument(
+        "--every", type=float, metavar="S", help="poll for ever, so many seconds apart, give or take 20 %%"
+    )
+    parser.add_argument("--clock", action="store_true", help="believe the system's clock: metadata expires by it")
+    parser.add_argument("--ca", metavar="FILE", help="certificates to verify the server by, instead of the system's")
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="for one silence of the server")
+    parser.add_argument("--attempts", type=int, default=4, help="of one file in one poll")
+    parser.add_argument(
+        "--pause", type=float, default=1.0, metavar="S", help="before the second try; doubled each time"
+    )
+    parser.add_argument("--source", help="camera:0, a folder, a video file or rtsp://…")
+    parser.add_argument("--host", help="the address that the service binds to")
+    parser.add_argument("--port", type=int, help="its port")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
