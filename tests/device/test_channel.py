@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -178,6 +179,7 @@ def test_a_device_installs_what_its_channel_has_and_serves_it(
     again = poll(root, shelf.url)
     assert again["outcome"] == "current" and again["running"] and again["received"] < 10_000, again
     assert {path for path, _ in shelf.asked} == {"/metadata/2.root.json", "/metadata/timestamp.json"}
+    assert poll(root, shelf.url, "--host", "127.0.0.1")["outcome"] == "current"
     publish(bakery.bundle(bias=0.25), shelf.folder, "stable", tmp_path / "keys")
     told = poll(root, shelf.url)
     assert told["outcome"] == "installed" and told["received"] < bundle.size / 2, told
@@ -410,15 +412,44 @@ def test_a_server_that_fails_drips_or_never_ends_is_given_up_on(shelf: Shelf) ->
             time.sleep(0.02)
 
     def silent(_: Static) -> bool:
-        time.sleep(1.0)
+        time.sleep(5.0)
         return True
 
-    folder = Folder(shelf.url, timeout_s=0.2, attempts=2, pause_s=0.01)
+    folder = Folder(shelf.url, timeout_s=1.0, attempts=2, pause_s=0.01)
     for misbehave, said in ((fails, "503"), (floods, "more than"), (drips, "too slowly"), (silent, "timed out")):
         shelf.misbehave = misbehave
         with pytest.raises(Unreachable, match=said):
             folder.small("metadata/timestamp.json", 1000)
     assert folder.received < 1 << 20
+
+
+def test_a_certificate_that_nobody_vouched_for_is_refused(shelf: Shelf, tmp_path: Path) -> None:
+    (shelf.folder / "x").write_text("y")
+    pem = tmp_path / "pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    extra = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(pem), "-out", str(tmp_path / "crt")]
+    subprocess.run(["openssl", *words.split(), *extra], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", pem)
+    shelf.socket = context.wrap_socket(shelf.socket, server_side=True)
+    port = shelf.server_address[1]
+    with pytest.raises(Unreachable, match="certificate is refused"):
+        Folder(f"https://localhost:{port}").small("x", 10)
+    assert Folder(f"https://localhost:{port}", ca=str(tmp_path / "crt")).small("x", 10) == b"y"
+    with pytest.raises(Unreachable, match="certificate is refused"):
+        Folder(f"https://127.0.0.1:{port}", ca=str(tmp_path / "crt")).small("x", 10)
+
+
+def test_it_polls_for_ever_and_says_a_line_each_time(repository: Repository, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "edgewright.device.channel", str(tmp_path / "device"), repository.to.as_uri()]
+    words = ["--channel", "beta", "--every", "0.1", "--trust", str(repository.to / "metadata/1.root.json")]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen([*argv, *words], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            told = json.loads(process.stdout.readline())
+            assert (told["channel"], told["outcome"]) == ("beta", "refused") and "no channel beta" in told["message"]
+        process.terminate()
 
 
 def test_only_https_http_and_file_are_asked_and_a_redirect_keeps_to_its_kind(shelf: Shelf, tmp_path: Path) -> None:

@@ -76,11 +76,13 @@ class Channel(object):
             raise Rejected("There is no channel %s." % self._name, "Is its name right?")
         tried, status = durable.read_json(self._tried()) or {}, self._operate("status", {})
         serving = str((status.get("current") or {}).get("digest") or "")
-        if tried.get("target") == target.digest and tried.get("outcome") == "installed":
-            outcome = "current" if serving == tried.get("digest") else "kept"
-            return {"outcome": outcome, "digest": serving, "running": status.get("running")}
-        if tried.get("target") == target.digest and tried.get("serve") == self._serve:
-            return {name: tried.get(name) for name in ("outcome", "digest", "message", "remedy")}
+        if tried.get("target") == target.digest:
+            same, installed = tried.get("serve") == self._serve, tried.get("outcome") == "installed"
+            if installed and (same or serving != tried.get("digest")):
+                outcome = "current" if serving == tried.get("digest") else "kept"
+                return {"outcome": outcome, "digest": serving, "running": status.get("running")}
+            if same:
+                return {name: tried.get(name) for name in ("outcome", "digest", "message", "remedy")}
         release = self._release(target)
         digest = str(release["manifest"])
         note = {"target": target.digest, "digest": digest, "serve": self._serve}
@@ -91,7 +93,8 @@ class Channel(object):
             self._note(dict(note, outcome="refused", message=error.message, remedy=error.remedy))
             raise
         self._note(dict(note, outcome="installed"))
-        return {"outcome": "current" if serving == digest else "installed", "digest": digest, "url": answer.get("url")}
+        outcome = "current" if answer.get("unchanged") else "installed"
+        return {"outcome": outcome, "digest": digest, "url": answer.get("url")}
 
     def _release(self, target: tuf.Target) -> Dict[str, Any]:
         """The release of the channel, verified by its digest; Rejected where it is of another form."""
