@@ -67,13 +67,15 @@ def serving(work: Work) -> tuple[str, str]:
 
 
 class Burners:
-    """Processes that want a core each, all the time."""
+    """Processes that want a core each, all the time; each in a session of its own, because Linux may share the cores
+    among sessions first (sched_autogroup), and then all of them together would weigh as much as the service."""
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def add(self, count: int) -> None:
-        self._running += [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+        burner = [sys.executable, "-c", "while True: pass"]
+        self._running += [subprocess.Popen(burner, start_new_session=True) for _ in range(count)]
 
     def end(self) -> None:
         for process in self._running:
