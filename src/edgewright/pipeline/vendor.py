@@ -9,8 +9,8 @@ from edgewright.core.errors import ConfigError
 
 def check_atc(text: str) -> CommandReview:
     """The review of a command of Ascend's converter. InputError where the text is none."""
-    check = getattr(targets.get("cann"), "check_command", None)
-    if check is None:
-        raise ConfigError("The Ascend family here checks no commands.", "Install the one that comes with Edgewright.")
-    review: CommandReview = check(text)
+    checks = [check for name in targets.names() if (check := getattr(targets.get(name), "check_command", None))]
+    if not checks:
+        raise ConfigError("No family here checks a converter's commands.", "Install the one that does.")
+    review: CommandReview = checks[0](text)
     return review

@@ -20,9 +20,10 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from edgewright.core.errors import ConfigError
 from edgewright.core.plugs import did_you_mean
+from edgewright.core.record import Record
 from edgewright.pipeline.fleet import ansible
 from edgewright.pipeline.fleet.documents import parse_document, read_text
-from edgewright.pipeline.fleet.selection import LABEL, Labelled
+from edgewright.pipeline.fleet.selection import LABEL
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MOST_DEVICES = 100_000
@@ -34,7 +35,7 @@ RESERVED = ("name", "group", "target")
 
 
 @dataclass(frozen=True)
-class Device(Labelled):
+class Device(Record):
     """One device. `target` names the release it gets, "" where the fleet has but one; `options` are settings of the
     family there, as those of a project's target; `variables` fill `{name}` in the fleet's `serve:` section."""
 

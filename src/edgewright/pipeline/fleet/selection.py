@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from edgewright.core.errors import ConfigError
 from edgewright.core.record import Record
@@ -64,12 +64,11 @@ def _term(text: str) -> Term:
     return Term(label, value if found else "*", wanted)
 
 
-class Labelled(Record):
+class Labelled(Protocol):
     """What has labels to be selected by."""
 
     @property
-    def words(self) -> Mapping[str, tuple[str, ...]]:
-        raise NotImplementedError
+    def words(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
 D = TypeVar("D", bound=Labelled)
