@@ -133,6 +133,8 @@ class Target(Protocol):
     #       make that build on a machine we cannot reach; gives the commands to say there, in `folder`
     #   export_foreign(spec, facts, options, folder) -> {recipe: commands} | None — the same for a model file that only
     #       the vendor's converter reads; None: not such a file
+    #   write_handover(out, project, lines), is_converted(place) -> bool — the script over them, and whether it ran
+    #   handover_places: (key, …) — of recipe.toolchain, what says only where a conversion is done
     #   import_conversion(folder, recipe, into) -> BuildResult — takes the result back
     #   read_profile(path: Path) -> tuple[Profile, ...] | None — a capture of the family's own profiler; None: not mine
     #   check_command(text: str) -> CommandReview — a hand-written command line of the family's converter

@@ -31,8 +31,6 @@ from edgewright.pipeline.project import Project
 
 INDEX = "conversion.json"
 MAX_BYTES = 16 << 20
-_LIKE_IT_OR_NOT = ("host", "toolkit", "cann", "machine", "simulated")
-"""What a recipe says of where it is converted: another place gives the same conversion."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ def _foreign(project: Project, progress: Progress, out: Path) -> Exported | None
 def _finish(project: Project, out: Path, entries: Sequence[Mapping[str, str]], lines: Sequence[str]) -> Exported:
     text = json.dumps({"format": 1, "project": project.name, "conversions": entries}, indent=1)
     (out / INDEX).write_text(text + "\n", encoding="utf-8")
-    _write_script(out, lines)
-    (out / "README.md").write_text(_README.replace("{project}", project.name), encoding="utf-8")
+    member: Any = targets.get(_converted(project)[0].family)
+    member.write_handover(out, project.name, lines)
     return Exported(str(out), tuple(f"{e['target']}/{e['recipe']}" for e in entries), tuple(lines))
 
 
@@ -117,7 +115,7 @@ def import_conversion(project: Project, progress: Progress, folder: Path) -> Imp
                     "Export it again with `edgewright export-code convert`, and convert that.",
                 )
             place = folder / target.name / recipe.name
-            if not any(place.rglob("*.om")):
+            if not member.is_converted(place):
                 missing.append(name)
                 continue
             take_in(project, loaded, datasets, recipe, partial(member.import_conversion, place, recipe))
@@ -134,7 +132,7 @@ def _converted(project: Project) -> list[TargetConfig]:
         raise InputError(
             f"No target here is converted by a vendor's toolkit ({families}).", "Build it: `edgewright build`."
         )
-    return found
+    return [target for target in found if target.family == found[0].family]  # a folder is for one vendor's toolkit
 
 
 def _offers(
@@ -160,7 +158,8 @@ async def _facts(project: Project, target: TargetConfig, progress: Progress) -> 
 
 def _key(loaded: Loaded, datasets: Data, recipe: Recipe) -> str:
     """What the conversion depends on, wherever it is done."""
-    chain = {name: value for name, value in recipe.toolchain.items() if name not in _LIKE_IT_OR_NOT}
+    elsewhere = targets.get(recipe.family).handover_places  # type: ignore[attr-defined]
+    chain = {name: value for name, value in recipe.toolchain.items() if name not in elsewhere}
     calibration = calibration_of(datasets, recipe)
     return digest_of(
         loaded.key, replace(recipe, toolchain=chain).build_key(), calibration.digest if calibration else ""
@@ -178,24 +177,3 @@ def _index(folder: Path) -> dict[str, str]:
         raise InputError(
             f"{folder} is no exported conversion: {error}.", "Give a folder that `export-code convert` wrote."
         ) from None
-
-
-def _write_script(out: Path, lines: Sequence[str]) -> None:
-    path = out / "convert.sh"
-    text = _SCRIPT.read_text(encoding="utf-8").replace("# CONVERSIONS\n", "\n".join(lines) + "\n")
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o755)
-
-
-_SCRIPT = Path(__file__).with_name("convert_script.sh")
-_README = """# Conversion of {project}
-
-Everything that is needed to convert this model on a machine with the Ascend toolkit (CANN), written by Edgewright:
-per recipe and model the ONNX file, AIPP and AMCT configurations and calibration batches (`.bin`, one batch each).
-
-1. Copy this folder to that machine and say there: `sh convert.sh` (it looks for `set_env.sh` in the usual places;
-   `ASCEND_SET_ENV=<path> sh convert.sh` names another). What is done is not done again. AMCT (`amct_onnx`) is a package
-   of the vendor's own; without it the INT8 recipes fail, and the others are converted all the same.
-2. Bring the folder back and say: `edgewright build CONFIG --import FOLDER`. After that `edgewright run CONFIG` goes on
-   with checking, choosing and deploying.
-"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from edgewright.targets.cann.conversion import Conversion, prepare
 from edgewright.targets.cann.quantised_model import counts
 
 RECORD = "edgewright.json"
+SCRIPT = Path(__file__).with_name("convert_script.sh")
 MAX_OM = 4 << 30
 
 
@@ -45,6 +46,15 @@ def _for_any_host(recipe: Recipe) -> Recipe:
     if chain.get("host") or not machine:
         return recipe
     return replace(recipe, toolchain={**chain, "host": "another machine", "machine": machine})
+
+
+def write_script(out: Path, project: str, lines: Sequence[str]) -> None:
+    """`convert.sh`, which runs the lines of every recipe in `out`, and the page that says how to use it."""
+    path = out / "convert.sh"
+    text = SCRIPT.read_text(encoding="utf-8").replace("# CONVERSIONS\n", "\n".join(lines) + "\n")
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    (out / "README.md").write_text(README.replace("{project}", project), encoding="utf-8")
 
 
 def read(folder: Path, recipe: Recipe, into: Path) -> BuildResult:
@@ -79,3 +89,16 @@ def _was_simulated(folder: Path) -> bool:
     """The script leaves the toolkit's version.cfg at the top; a stand-in says in it what it is."""
     path = folder.parent.parent / "version.cfg"
     return path.is_file() and "simulated=" in path.read_text(encoding="utf-8", errors="replace")[: 1 << 16]
+
+
+README = """# Conversion of {project}
+
+Everything that is needed to convert this model on a machine with the Ascend toolkit (CANN), written by Edgewright:
+per recipe and model the ONNX file, AIPP and AMCT configurations and calibration batches (`.bin`, one batch each).
+
+1. Copy this folder to that machine and say there: `sh convert.sh` (it looks for `set_env.sh` in the usual places;
+   `ASCEND_SET_ENV=<path> sh convert.sh` names another). What is done is not done again. AMCT (`amct_onnx`) is a package
+   of the vendor's own; without it the INT8 recipes fail, and the others are converted all the same.
+2. Bring the folder back and say: `edgewright build CONFIG --import FOLDER`. After that `edgewright run CONFIG` goes on
+   with checking, choosing and deploying.
+"""

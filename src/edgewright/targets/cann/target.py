@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ class Cann:
     always = ("fp16", "fp32")
     baseline = "onnxruntime"
     builds_batches = True
+    handover_places = ("host", "toolkit", "cann", "machine", "simulated")
 
     async def environment(self, link: Link, options: Mapping[str, Any]) -> dict[str, str]:
         """The variables that `set_env.sh` and the driver would set on the device; {} where there is no CANN."""
@@ -87,6 +88,14 @@ class Cann:
         from edgewright.targets.cann import foreign
 
         return foreign.write(spec, facts, options, folder) if foreign.is_foreign(spec) else None
+
+    def write_handover(self, out: Path, project: str, lines: Sequence[str]) -> None:
+        from edgewright.targets.cann import handover
+
+        handover.write_script(out, project, lines)
+
+    def is_converted(self, place: Path) -> bool:
+        return any(place.rglob("*.om"))
 
     def import_conversion(self, folder: Path, recipe: Recipe, into: Path) -> BuildResult:
         from edgewright.targets.cann import handover
