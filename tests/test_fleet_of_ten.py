@@ -13,17 +13,21 @@ from pathlib import Path
 import pytest
 import sshd
 import yaml
+from stand_in import Toolkit
 
 from edgewright.core import classic
 from edgewright.pipeline.fleet.fleet import open_fleet
 from edgewright.pipeline.fleet.inventory import Device, read_inventory
 
+pytestmark = pytest.mark.slow  # without EDGEWRIGHT_CANN the stand-in is built first
 
-@pytest.fixture(scope="module")
-def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+
+@pytest.fixture
+def folder(
+    root: Path, toolkit: Toolkit, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     sshd.need_sshd()
-    if not (root / ".cann" / "set_env.sh").is_file():
-        pytest.skip("no stand-in in .cann, which would take minutes: make -C cannsim install PREFIX=$PWD/.cann")
+    monkeypatch.setenv("EDGEWRIGHT_CANN", str(toolkit.prefix))
     found = tmp_path_factory.mktemp("ten") / "fleet"
     yield found
     _tool(root, "down", found)

@@ -5,7 +5,8 @@ them with the Ascend stand-in in reach.
     python tools/fleet.py down [FOLDER]      ends their services and the servers, and removes the folder
     python tools/fleet.py show [FOLDER]      what runs
 
-FOLDER is .edgewright/fleet if not said. What was started is known by FOLDER/<name>/pid; nothing else is touched.
+FOLDER is .edgewright/fleet if not said. The stand-in is installed into .cann once, or taken from where EDGEWRIGHT_CANN
+says. What was started is known by FOLDER/<name>/pid; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import sshd  # noqa: E402
 import yaml  # noqa: E402
 
 USUAL = ROOT / ".edgewright" / "fleet"
-CANN = ROOT / ".cann"
+CANN = Path(os.environ.get("EDGEWRIGHT_CANN") or ROOT / ".cann").absolute()  # one that is installed, or where to
 FIRST_PORT = 22100
 NAMES = tuple(f"dev-{number:02d}" for number in range(1, 11))
 ASCEND = ("dev-08", "dev-09", "dev-10")
@@ -57,7 +58,7 @@ def bring_stand_in() -> None:
     """Installed once, where it is missing."""
     if (CANN / "set_env.sh").is_file():
         return
-    print("Installing the Ascend stand-in into .cann …", flush=True)
+    print(f"Installing the Ascend stand-in into {CANN} …", flush=True)
     command = ["make", "-C", str(ROOT / "cannsim"), "install", f"PREFIX={CANN}", f"PYTHON={sys.executable}"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
