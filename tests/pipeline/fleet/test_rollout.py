@@ -94,7 +94,7 @@ class World:
                 self.serving.add(name)
                 self.installed[name] = self.installed.get(name, 0) + 1
             if not lost:
-                self.members[name] = replace(member, state=state, kept=False)
+                self.members[name] = replace(member, state=state, kept=False, since=self.now)
         elif not lost:
             kept = nature != LATER_BAD
             self.members[name] = replace(member, state=LIVE if kept else FAILED, kept=kept)
@@ -162,6 +162,8 @@ def test_no_device_twice_and_none_forgotten_whatever_happens(world: World, data:
         assert all(m.state in (LIVE, FAILED, OFFLINE) for m in world.members.values()), "none is forgotten"
         assert world.finished.complete == all(m.state == LIVE for m in world.members.values())
         assert {name for name, kind in world.nature.items() if kind in (GOOD, LATER_BAD)} == world.serving
+        live = [m for m in world.members.values() if m.state == LIVE and world.waves[m.wave].bake_s]
+        assert all(m.kept for m in live), "a late one is asked after its bake time, too"
     else:
         assert world.paused is not None
         assert all(m.state in (WAITING, LIVE, FAILED, OFFLINE) for m in world.members.values())
@@ -232,6 +234,18 @@ def test_a_late_device_of_a_passed_wave_is_caught_up_at_once() -> None:
     waves = [Wave("w", passed=True), Wave("x")]
     members = [Member("late", 0), Member("b", 1, SENDING), Member("c", 1, WAITING)]
     assert next_step(waves, members, 3, 0) == Start(("late", "c"))
+
+
+def test_a_late_device_bakes_for_itself_and_holds_no_wave_up() -> None:
+    waves = [Wave("w", bake_s=60, settled=10, passed=True), Wave("x")]
+    late, other = Member("late", 0, LIVE, since=100), Member("b", 1, SENDING)
+    assert next_step(waves, [late, other], 3, 130) == Wait()
+    assert next_step(waves, [late, other], 3, 160) == Ask(("late",))
+    assert next_step(waves, [late, replace(other, state=LIVE)], 3, 130) == Pass(1)
+    waves[1] = replace(waves[1], passed=True)
+    assert next_step(waves, [late, replace(other, state=LIVE)], 3, 130) == Bake(0, 160)
+    fell_back = next_step(waves, [replace(late, state=FAILED), replace(other, state=LIVE)], 3, 161)
+    assert isinstance(fell_back, Pause) and fell_back.wave == 0
 
 
 def test_a_wave_bakes_and_every_device_is_asked_again() -> None:

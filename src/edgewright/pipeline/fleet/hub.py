@@ -260,8 +260,8 @@ class _Hub:
         return True
 
     def _move(self, row: Row, state: str, told: Told) -> None:
-        self._ledger.move(self._rollout.id, row.device, state, told)
-        changed = replace(row, state=state, told=told)
+        since = self._ledger.move(self._rollout.id, row.device, state, told)
+        changed = replace(row, state=state, told=told, since=since)
         self._rows[row.device], self._members[row.device] = changed, changed.member()
         self._tell(self._standing(), changed)
 

@@ -75,7 +75,8 @@ class Told(Record):
 
 @dataclass(frozen=True)
 class Row(Record):
-    """A device of a rollout. `place` identifies what stands at its address: another one there begins anew."""
+    """A device of a rollout. `place` identifies what stands at its address: another one there begins anew. `since` is
+    the wall time of its state."""
 
     device: str
     target: str
@@ -83,9 +84,10 @@ class Row(Record):
     wave: int
     state: str = WAITING
     told: Told = field(default_factory=Told)
+    since: float = 0.0
 
     def member(self) -> Member:
-        return Member(self.device, self.wave, self.state, self.told.times, self.told.kept)
+        return Member(self.device, self.wave, self.state, self.told.times, self.told.kept, self.since)
 
 
 @dataclass(frozen=True)
@@ -205,23 +207,26 @@ class Ledger:
     def rows(self, rollout: int) -> tuple[Row, ...]:
         """In the order of the inventory."""
         found = self._base.execute(
-            "select device, target, place, wave, state, body from member where rollout = ? order by position, device",
+            "select device, target, place, wave, state, body, changed from member where rollout = ? "
+            "order by position, device",
             (rollout,),
         )
-        return tuple(Row(d, t, p, w, s, Told.from_json(json.loads(body))) for d, t, p, w, s, body in found)
+        return tuple(Row(d, t, p, w, s, Told.from_json(json.loads(body)), at) for d, t, p, w, s, body, at in found)
 
     def waves(self, rollout: int) -> tuple[Wave, ...]:
         found = self._base.execute("select body from wave where rollout = ? order by position", (rollout,))
         return tuple(Wave.from_json(json.loads(body)) for (body,) in found)
 
-    def move(self, rollout: int, device: str, state: str, told: Told) -> None:
-        """The device's new state, on the disk when this returns."""
+    def move(self, rollout: int, device: str, state: str, told: Told) -> float:
+        """The device's new state, on the disk when this returns. Gives the wall time noted with it."""
+        now = time.time()
         with self._committed():
             self._base.execute(
                 "update member set state = ?, body = ?, changed = ? where rollout = ? and device = ?",
-                (state, canonical(told).decode(), time.time(), rollout, device),
+                (state, canonical(told).decode(), now, rollout, device),
             )
             self._note(rollout, device, state, {"detail": told.detail} if told.detail else {})
+        return now
 
     def put_wave(self, rollout: int, position: int, wave: Wave) -> None:
         with self._committed():

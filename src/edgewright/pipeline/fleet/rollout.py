@@ -2,7 +2,8 @@
 
 A wave is begun when the one before it has passed. It passes when all its devices are settled (live, failed or offline),
 enough of them are live, and all of those still serve the release after the bake time. Devices of passed waves that were
-late (offline, or new in the inventory) are begun whenever they wait, beside the wave that is open.
+late (offline, or new in the inventory) are begun whenever they wait, beside the wave that is open, and each has a bake
+time of its own.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ REST = "rest"
 @dataclass(frozen=True)
 class Member(Record):
     """A device in a rollout. `times` is its p95 as a multiple of the predicted one, None where nobody measured;
-    `kept` says that it still served the release after the bake time."""
+    `kept` says that it still served the release after the bake time; `since` is the wall time of its state."""
 
     device: str
     wave: int
     state: str = WAITING
     times: float | None = None
     kept: bool = False
+    since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,22 @@ def next_step(waves: Sequence[Wave], members: Iterable[Member], concurrency: int
     waiting = [member.device for member in open_now if member.state == WAITING]
     if waiting and flying < concurrency:
         return Start(tuple(waiting[: concurrency - flying]))
+    late = [(index, m) for index in range(current) for m in by_wave[index] if _unproven(waves[index], m)]
+    baked = [m.device for index, m in late if not 0 <= now - m.since < waves[index].bake_s]
+    if baked and flying < concurrency:
+        return Ask(tuple(baked[: concurrency - flying]))
     if waiting or any(member.state == SENDING for member in open_now):
         return Wait()
     if current == len(waves):
+        if late and not flying:
+            return min((Bake(index, m.since + waves[index].bake_s) for index, m in late), key=lambda bake: bake.until)
         return Wait() if flying else Finish(all(member.state == LIVE for member in open_now))
     return _close(current, waves[current], by_wave[current], concurrency, flying, now)
+
+
+def _unproven(wave: Wave, member: Member) -> bool:
+    """A device that went live when its wave had passed, and whose own bake time is not over."""
+    return wave.bake_s > 0 and member.state == LIVE and not member.kept
 
 
 def _close(index: int, wave: Wave, members: Sequence[Member], concurrency: int, flying: int, now: float) -> Step:
