@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import ssl
 import subprocess
@@ -13,13 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from board import Bakery, health
+from channels import SOURCE, Shelf, Static, poll, run, serving
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -33,61 +31,16 @@ from edgewright.device.release import Layout, ReleaseError
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.channel import Published, publish
 
-SOURCE = Path(channel.__file__).parents[2]
 LATER = datetime(2090, 1, 1, tzinfo=UTC)
-
-
-class Static(SimpleHTTPRequestHandler):
-    """A web server's folder; what it does wrong is said by the server it belongs to."""
-
-    server: Shelf
-
-    def do_GET(self) -> None:
-        shelf, path = self.server, Path(self.translate_path(self.path))
-        begin = int((re.match(r"bytes=(\d+)-", self.headers.get("Range", "")) or [0, 0])[1]) if shelf.ranges else 0
-        shelf.asked.append((self.path, begin))
-        if shelf.misbehave is not None and shelf.misbehave(self):
-            return
-        if not path.is_file():
-            self.send_error(404)
-            return
-        data = path.read_bytes()
-        self.send_response(206 if begin else 200)
-        if begin:
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - begin))
-        self.end_headers()
-        data = data[begin:]
-        if shelf.cut_at and len(data) > shelf.cut_at:
-            data, shelf.cut_at = data[: shelf.cut_at], 0
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        return
-
-
-class Shelf(ThreadingHTTPServer):
-    ranges = True
-    cut_at = 0
-    misbehave: Callable[[Static], bool] | None = None
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(Static, directory=str(folder)))
-        self.folder, self.asked = folder, list[tuple[str, int]]()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, *_: Any) -> None:
-        return
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     folder = tmp_path / "shelf"
     folder.mkdir()
-    with Shelf(folder) as found:
-        threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    found = Shelf(folder)
+    with serving(found):
         yield found
-        found.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -106,20 +59,6 @@ def root(tmp_path: Path) -> Iterator[Path]:
     yield found
     if found.is_dir():
         run("edgewright.device.install", found, "stop")
-
-
-def run(module: str, *words: str | Path) -> tuple[int, Any]:
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    argv = [sys.executable, "-m", module, *map(str, words)]
-    done = subprocess.run(argv, input="{}", capture_output=True, text=True, env=environment, timeout=120)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
-def poll(root: Path, url: str, *words: str | Path) -> dict[str, Any]:
-    code, told = run("edgewright.device.channel", root, url, "--channel", "stable", "--pause", "0.01", *words)
-    assert (code == 0) == (told["outcome"] in ("installed", "current", "kept")), told
-    return dict(told)
 
 
 class Repository:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +19,8 @@ import pytest
 
 
 @contextlib.contextmanager
-def docker_registry(folder: Path) -> Iterator[str]:
-    """`127.0.0.1:port` of a registry that keeps its data in `folder`."""
+def docker_registry(folder: Path, more: str = "") -> Iterator[str]:
+    """`127.0.0.1:port` of a registry that keeps its data in `folder`, with `more` lines of configuration."""
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("there is no docker-registry: sh tools/system-packages.sh")
@@ -28,14 +29,15 @@ def docker_registry(folder: Path) -> Iterator[str]:
     configuration = folder / "registry.yml"
     configuration.write_text(
         f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\nhttp: {{addr: '{host}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\nhttp: {{addr: '{host}'}}\n{more}"
     )
     process = subprocess.Popen([program, "serve", configuration], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
         while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://{host}/v2/", timeout=2).close()
+            with contextlib.suppress(urllib.error.URLError):
+                with contextlib.suppress(urllib.error.HTTPError):  # one that asks for a name answers, too
+                    urllib.request.urlopen(f"http://{host}/v2/", timeout=2).close()
                 break
             assert process.poll() is None and time.monotonic() < deadline, "the registry does not start"
             time.sleep(0.05)

@@ -175,7 +175,12 @@ def save(
 
 def publish(
     bundle: Folder,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that a web server shows, or a stick.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="PLACE", help="A folder (of a web server, a stick), or oci://host[:port]/repository."
+        ),
+    ],
     channel: Annotated[str, typer.Option("--channel", metavar="NAME", help="What devices follow: stable, beta, …")],
     keys: Annotated[Path, typer.Option("--keys", metavar="DIR", help="The channel's keys; made where there are none.")],
     expires_days: Annotated[
@@ -184,17 +189,20 @@ def publish(
     rotate_root: Annotated[
         bool, typer.Option("--rotate-root", help="A new root key, in a root that the old one signs, too.")
     ] = False,
+    plain_http: PlainHttp = False,
     as_json: options.Json = False,
 ) -> None:
     """Make a bundle the release of a channel, for devices that fetch for themselves.
 
-    The folder is a TUF repository; any web server can hold it. On the device: `python3 -m edgewright.device.channel
-    ROOT URL --channel NAME --trust root.json`.
+    The place is a TUF repository; any web server or OCI registry can hold it. On the device: `python3 -m
+    edgewright.device.channel ROOT URL --channel NAME --trust root.json`.
     """
     from edgewright.pipeline.bundle import read_bundle
     from edgewright.pipeline.channel import publish
+    from edgewright.pipeline.channel_place import parse_place
 
-    done = publish(read_bundle(bundle), to, channel, keys, expires_days=expires_days, rotate_root=rotate_root)
+    settings: dict[str, Any] = {"expires_days": expires_days, "rotate_root": rotate_root, "plain_http": plain_http}
+    done = publish(read_bundle(bundle), parse_place(to), channel, keys, **settings)
     if as_json:
         write_json(done.to_json())
         return

@@ -1,8 +1,9 @@
-"""A device that fetches its releases by itself, from behind NAT: out of a folder on any web server, or a USB stick.
+"""A device that fetches its releases by itself, from behind NAT: out of a folder on any web server, or a USB stick, or
+out of an OCI registry.
 
     python -m edgewright.device.channel <device folder> <URL> --channel NAME [--trust root.json] [--every S] …
 
-The folder is a TUF repository (device/tuf.py; `edgewright bundle publish` writes it). In it NAME.json says which
+What is there is a TUF repository (device/tuf.py; `edgewright bundle publish` writes it). In it NAME.json says which
 release the channel has, and each of its blobs is a target. What is not here yet is fetched into incoming/, and then the
 same installer is called that a host would call: signature, golden replay, bake time and rollback are the same. One
 JSON object a poll on stdout; `outcome` is one of
@@ -32,6 +33,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from edgewright.device import durable, needs, trust, tuf
 from edgewright.device.fetch import Folder, Unreachable
+from edgewright.device.registry import Registry
 from edgewright.device.release import Layout, Rejected, ReleaseError, is_digest
 
 RELEASE_LIMIT = 8 << 20
@@ -196,7 +198,11 @@ def main(argv: List[str]) -> int:
     try:
         if not re.match(NAME, words.channel):
             raise ReleaseError("%.60r is no name of a channel." % words.channel, "Use a-z, 0-9, dots and dashes.")
-        folder = Folder(words.url, words.timeout, words.attempts, words.pause, words.ca)
+        limits = (words.timeout, words.attempts, words.pause, words.ca)
+        if words.url.startswith("oci:"):
+            folder: Folder = Registry(words.url, *limits, plain_http=words.plain_http)
+        else:
+            folder = Folder(words.url, *limits)
         if words.trust:
             with open(words.trust, "rb") as file:
                 tuf.begin(os.path.join(layout.root, "channel"), file.read(tuf.LIMITS["root"] + 1))
@@ -225,7 +231,10 @@ def _say(told: Mapping[str, Any]) -> None:
 def _words() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Fetches the release of a channel, and installs it.")
     parser.add_argument("root", help="the device folder")
-    parser.add_argument("url", help="https://…, http://… or file://…: what `edgewright bundle publish` has written")
+    parser.add_argument(
+        "url",
+        help="what `edgewright bundle publish` has written: https://…, http://…, file://… or oci://host[:port]/repository",
+    )
     parser.add_argument("--channel", required=True, help="its name")
     parser.add_argument("--trust", metavar="FILE", help="root.json of the publisher; needed once")
     parser.add_argument(
@@ -233,6 +242,7 @@ def _words() -> argparse.ArgumentParser:
     )
     parser.add_argument("--clock", action="store_true", help="believe the system's clock: metadata expires by it")
     parser.add_argument("--ca", metavar="FILE", help="certificates to verify the server by, instead of the system's")
+    parser.add_argument("--plain-http", action="store_true", help="a registry without TLS; on loopback always")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="for one silence of the server")
     parser.add_argument("--attempts", type=int, default=4, help="of one file in one poll")
     parser.add_argument(

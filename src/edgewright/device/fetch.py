@@ -2,7 +2,7 @@
 bounded, so is time, and every file is compared with its digest by the caller or here.
 
 A download that was cut goes on where it was, if the server understands ranges (RFC 9110, section 14), else from the
-start. Certificates are verified; an answer never leads from https to another scheme.
+start. Certificates are verified; an answer leads to the same scheme, or from http to https, and to no other.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Found = TypeVar("Found")
 class Unreachable(ReleaseError):
     """The folder did not answer, or not as it should; later it may."""
 
-    def __init__(self, reason: str) -> None:
-        super(Unreachable, self).__init__(reason, "It is tried again at the next poll; look at the network.")
+    def __init__(self, reason: str, remedy: str = "It is tried again at the next poll; look at the network.") -> None:
+        super(Unreachable, self).__init__(reason, remedy)
 
 
 class Again(Exception):
@@ -50,17 +50,14 @@ class Folder(object):
         self._url = url.rstrip("/") + "/"
         self._timeout_s, self._attempts, self._pause_s = timeout_s, attempts, pause_s
         context = ssl.create_default_context(cafile=ca)
-        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), SameScheme())
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), Redirects())
         self.received = 0
 
     def small(self, name: str, limit: int) -> Optional[bytes]:
         """A file of at most `limit` bytes; None where there is none. Unreachable where there is no whole answer."""
 
         def once() -> Optional[bytes]:
-            with self._open(name, 0) as (answer, _):
-                if answer is None:
-                    return None
-                return b"".join(self._blocks(answer, name, limit))
+            return self._whole(name, limit)
 
         return self._tried(once)
 
@@ -76,6 +73,10 @@ class Folder(object):
             os.replace(path + ".part", path)
 
         self._tried(once)
+
+    def _whole(self, name: str, limit: int) -> Optional[bytes]:
+        with self._open(name, 0) as (answer, _):
+            return None if answer is None else b"".join(self._blocks(answer, name, limit))
 
     def _download(self, name: str, size: int, partial: str) -> None:
         there = os.path.getsize(partial) if os.path.exists(partial) else 0
@@ -120,12 +121,8 @@ class Folder(object):
     def _open(self, name: str, begin: int) -> Iterator[Tuple[Optional[BinaryIO], int]]:
         """The answer (None for: no such file), and the byte that it begins at: `begin`, or 0 where the server knows no
         ranges."""
-        headers: Dict[str, str] = {"Accept-Encoding": "identity"}
-        if begin:
-            headers["Range"] = "bytes=%d-" % begin
-        request = urllib.request.Request(self._url + urllib.parse.quote(name), headers=headers)
         try:
-            answer: Any = self._opener.open(request, timeout=self._timeout_s)
+            answer = self._answer(name, begin)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in (404, 410) or (error.code == 403 and name.endswith(".root.json")):  # object stores say 403
@@ -142,6 +139,15 @@ class Folder(object):
             if ranged and not str(answer.headers.get("Content-Range")).startswith("bytes %d-" % begin):
                 raise Again("%s: the server gave another range" % name)
             yield answer, begin if ranged else 0
+
+    def _answer(self, name: str, begin: int) -> Any:
+        return self._opener.open(self._request(name, begin), timeout=self._timeout_s)
+
+    def _request(self, name: str, begin: int) -> urllib.request.Request:
+        headers: Dict[str, str] = {"Accept-Encoding": "identity"}
+        if begin:
+            headers["Range"] = "bytes=%d-" % begin
+        return urllib.request.Request(self._url + urllib.parse.quote(name, safe="/:"), headers=headers)
 
     def _tried(self, once: Callable[[], Found]) -> Found:
         reasons: List[str] = []
@@ -164,8 +170,20 @@ class Folder(object):
         raise Unreachable("%.300s (%d tries)." % (reasons[-1], self._attempts))
 
 
-class SameScheme(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Followed to the same scheme, or from http to https. What a request says to its own server alone
+    (add_unredirected_header) goes along where it is the same server."""
+
+    http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302  # which Python has since 3.11
+
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if urllib.parse.urlsplit(newurl).scheme != urllib.parse.urlsplit(req.full_url).scheme:
+        before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+        if after.scheme not in (before.scheme, "https"):
             raise Unreachable("The server leads to %.200s, which is another scheme." % newurl)
-        return super(SameScheme, self).redirect_request(req, fp, code, msg, headers, newurl)
+        code = 307 if code == 308 else code
+        found = super(Redirects, self).redirect_request(req, fp, code, msg, headers, newurl)
+        if found is not None and (before.scheme, before.netloc) == (after.scheme, after.netloc):
+            for name, value in req.unredirected_hdrs.items():
+                if name == "Authorization":
+                    found.add_unredirected_header(name, value)
+        return found

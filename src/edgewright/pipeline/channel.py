@@ -1,15 +1,15 @@
-"""Publish: a release as a TUF repository in a folder, for devices that fetch for themselves (device/channel.py).
+"""Publish: a release as a TUF repository in a folder or a registry, for devices that fetch for themselves
+(device/channel.py).
 
-Any web server can hold the folder, for it holds no secret: The Update Framework 1.0, consistent snapshots, Ed25519. The
-keys are files of OpenSSH, `ROLE-N`, made where they are missing; beside them lies the publisher's own copy of the
-metadata, so that what somebody does to the folder is never signed by us.
+Any web server or OCI registry can hold it, for it has no secret: The Update Framework 1.0, consistent snapshots,
+Ed25519. The keys are files of OpenSSH, `ROLE-N`, made where they are missing; beside them lies the publisher's own copy
+of the metadata, so that what somebody does to the place is never signed by us.
 """
 
 from __future__ import annotations
 
 import fcntl
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +22,15 @@ from edgewright.core.config import ServeConfig
 from edgewright.core.errors import InputError
 from edgewright.core.record import Record, canonical
 from edgewright.device.channel import NAME, RELEASE_LIMIT
-from edgewright.device.durable import sha256_of
 from edgewright.pipeline.bundle import Bundle
+from edgewright.pipeline.channel_place import place_of
 from edgewright.pipeline.signing import signed_beside
 from edgewright.store.cache import disk_errors
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata
+
+    from edgewright.pipeline.registry import Reference
 
 ROLES = ("root", "targets", "snapshot", "timestamp")
 ROOT_DAYS = 3650
@@ -37,7 +39,7 @@ ROOT_DAYS = 3650
 @dataclass(frozen=True)
 class Published(Record):
     """`root` is the file that a device is given once (`--trust`); versions are those of the metadata. `expires` is when
-    the timestamp does: publish again before."""
+    the timestamp does: publish again before. `sent_bytes` is what the place did not have yet."""
 
     channel: str
     digest: str
@@ -46,29 +48,40 @@ class Published(Record):
     root_version: int
     version: int
     expires: str
+    sent_bytes: int
 
 
 def publish(
-    bundle: Bundle, to: Path, channel: str, keys: Path, *, expires_days: int = 30, rotate_root: bool = False
+    bundle: Bundle,
+    to: Path | Reference,
+    channel: str,
+    keys: Path,
+    *,
+    expires_days: int = 30,
+    rotate_root: bool = False,
+    plain_http: bool = False,
 ) -> Published:
-    """Makes `bundle` the release of `channel` in the folder `to`. Other channels in it stay. With `rotate_root` there
-    is a new root key, in a root that the old one signs too. InputError where a key is missing or no name fits."""
+    """Makes `bundle` the release of `channel` in `to`, a folder or a repository of a registry. Other channels in it
+    stay. With `rotate_root` there is a new root key, in a root that the old one signs too. InputError where a key is
+    missing or no name fits, DeviceError where the registry cannot be reached."""
     _need_tuf()
     if not re.match(NAME, channel):
         raise InputError(f"'{channel[:60]}' is no name of a channel.", "Use a-z, 0-9, dots and dashes.")
     expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=expires_days)
-    with disk_errors(to), _alone(keys):
+    place = place_of(to, plain_http)
+    with disk_errors(to if isinstance(to, Path) else keys), _alone(keys):
         kept = keys / "metadata"
         kept.mkdir(exist_ok=True)
         root = _root(keys, rotate_root)
         sizes = _describe(bundle, channel, kept)
-        _copy_targets(bundle, kept, to, channel)
+        sent = place.put_targets(bundle, kept / f"{channel}.channel", channel)
         version = _sign(root, keys, kept, sizes, expires)
-        _copy_metadata(kept, to, version)
+        sent += place.put_metadata(kept, version)
     signed = signed_beside(bundle) is not None
     number = root.signed.version
-    return Published(channel, bundle.digest, signed, to / "metadata" / f"{number}.root.json", number, version,
-                     expires.strftime("%Y-%m-%dT%H:%M:%SZ"))  # fmt: skip
+    first = (to / "metadata" if isinstance(to, Path) else kept) / f"{number}.root.json"
+    return Published(channel, bundle.digest, signed, first, number, version,
+                     expires.strftime("%Y-%m-%dT%H:%M:%SZ"), sent)  # fmt: skip
 
 
 def _need_tuf() -> None:
@@ -143,17 +156,6 @@ def _describe(bundle: Bundle, channel: str, kept: Path) -> dict[str, int]:
     return sizes
 
 
-def _copy_targets(bundle: Bundle, kept: Path, to: Path, channel: str) -> None:
-    folder = to / "targets"
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = {f"{digest}.{digest}": (bundle.blob(digest), digest) for digest in bundle.sizes}
-    own = kept / f"{channel}.channel"
-    wanted[f"{sha256_of(str(own))}.{channel}.json"] = (own, sha256_of(str(own)))
-    for name, (source, digest) in sorted(wanted.items()):
-        if not (folder / name).is_file() or sha256_of(str(folder / name)) != digest:
-            _copy(source, folder / name)
-
-
 def _sign(root: Metadata[Any], keys: Path, kept: Path, sizes: dict[str, int], expires: datetime) -> int:
     """The three other roles' new metadata, in the publisher's own copy; their version."""
     from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
@@ -179,15 +181,6 @@ def _sign(root: Metadata[Any], keys: Path, kept: Path, sizes: dict[str, int], ex
         said = MetaFile.from_data(version, data, ["sha256"])
         _write(kept / name, data)
     return version
-
-
-def _copy_metadata(kept: Path, to: Path, version: int) -> None:
-    """To where devices look; the timestamp last, for it says that all the rest is there."""
-    folder = to / "metadata"
-    folder.mkdir(parents=True, exist_ok=True)
-    roots = sorted(path.name for path in kept.glob("*.root.json"))
-    for name in (*roots, f"{version}.targets.json", f"{version}.snapshot.json", "timestamp.json"):
-        _copy(kept / name, folder / name)
 
 
 def _signers(keys: Path, root: Metadata[Any], role: str) -> list[Any]:
@@ -238,12 +231,4 @@ def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
         file.write(data)
     Path(file.name).chmod(mode)
-    Path(file.name).replace(path)
-
-
-def _copy(source: Path, path: Path) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".copying-", delete=False) as file:
-        pass
-    shutil.copyfile(source, file.name)
-    Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
