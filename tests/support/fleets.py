@@ -37,12 +37,13 @@ class Yard:
             "attempts": 2,
             "concurrency": 2,
         }
+        self.serve: dict[str, Any] = {"bake_s": 0}
 
     def write(self, bundles: Mapping[str, Bundle], **sections: Any) -> None:
         (self.folder / "inventory.yaml").write_text(yaml.safe_dump({"devices": self.devices, "groups": {}}))
         sources = {name: {"bundle": str(bundle.path)} for name, bundle in bundles.items()}
         whole = {"fleet": {"inventory": "inventory.yaml"}, "release": sources, "rollout": self.rollout}
-        whole |= {"serve": {"bake_s": 0}, **sections}
+        whole |= {"serve": self.serve, **sections}
         self.what.write_text(yaml.safe_dump(whole))
 
     def open(self, selection: str = "") -> Fleet:

@@ -158,7 +158,7 @@ def devices(found: Sequence[DeviceNow], standing: Standing | None) -> None:
             Text(device.state, STYLES.get(device.state, "")),
             Text(f"{device.number}, {device.digest[:12]}" if device.number else "–"),
             Text(device.previous or "–"),
-            Text(_clean(device.reason or device.url)),
+            Text(_clean(" ".join(said for said in (device.reason or device.url, _operator(device)) if said))),
         )
     out.print(table)
     if standing is not None:
@@ -208,6 +208,10 @@ def _how(row: Row) -> str:
 def _of_any(step: str, address: str) -> str:
     """A step without what differs from device to device."""
     return re.sub(r" to /[^ ]*\.$", " to its folder.", step.replace(address, "the device"))
+
+
+def _operator(device: DeviceNow) -> str:
+    return f"({device.operator} is at work on it)" if device.operator else ""
 
 
 def _figure(value: float | None) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from fleets import Yard
 from edgewright.core.errors import InputError
 from edgewright.device import install
 from edgewright.device.release import Layout
+from edgewright.device.serving import Serving
 from edgewright.pipeline.fleet import hub
 from edgewright.pipeline.fleet.field import LEFT, ROLLED_BACK, plans, roll_back, statuses
 from edgewright.pipeline.fleet.ledger import Ledger
@@ -160,6 +163,40 @@ def test_a_device_that_falls_while_the_wave_bakes_pauses_the_rollout(yard: Yard)
     found = yard.deploy(yard.bakery.bundle(score=0.5), tell=tell)
     assert (found.rollout.state, found.counts) == ("paused", {"failed": 1, "waiting": 2})
     assert "After the bake time its service does not answer" in found.devices[0].told.detail
+
+
+def test_a_release_that_crashes_after_its_commit_is_told_with_the_reason(yard: Yard) -> None:
+    good, crutch = yard.bakery.bundle(score=0.5), yard.folder / "crutch"
+    bad = yard.bakery.bundle(score=0.5, needs_file=str(crutch))
+    yard.devices = {"dev-1": yard.devices["dev-1"]}
+    yard.serve = {"bake_s": 0, "tries": 2}
+    yard.rollout["waves"] = [{"name": "canary", "bake_s": 0.3}]
+    crutch.touch()
+    assert yard.deploy(good).rollout.state == "complete"
+    layout = Layout(str(yard.roots["dev-1"]))
+
+    def tell(standing, row) -> None:
+        if row is None and standing.waves[0].settled and not standing.waves[0].passed:
+            crutch.unlink()
+            os.kill(install.status(layout, {})["pid"], signal.SIGKILL)
+            while not (install.status(layout, {})["reverted"] and Serving(layout).health()):
+                time.sleep(0.05)
+
+    found = yard.deploy(bad, tell=tell)
+    assert (found.rollout.state, found.counts) == ("paused", {"failed": 1})
+    back = (
+        f"went back from 2-{bad.digest[:12]} to 1-{good.digest[:12]} by itself: 2 starts of 2-{bad.digest[:12]} failed"
+    )
+    assert f"After the bake time it serves another release: it {back}" in found.devices[0].told.detail
+    (now,) = statuses(yard.open())
+    assert (now.state, now.digest) == ("serving", good.digest) and f"It {back}" in now.reason
+
+    theirs = {"owner": "somebody@else", "token": "t", "host": "h", "process": "1:1"}
+    install.leased(layout, {"lease": theirs})
+    assert [now.operator for now in statuses(yard.open())] == ["somebody@else"]
+    install.leased(layout, {"lease": theirs, "end": True})
+    found = yard.deploy(good, tell=lambda *_: None)
+    assert found.devices[0].told.unchanged and not found.devices[0].told.detail
 
 
 def test_a_release_that_is_slower_than_predicted_pauses_the_rollout(yard: Yard) -> None:

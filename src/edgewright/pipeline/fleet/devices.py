@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -79,10 +79,10 @@ async def still_serves(fleet: Fleet, device: Device, release: FleetRelease, told
                 now = await status(link)
             current, health = now.get("current") or {}, now.get("health") or {}
             if current.get("digest") != release.bundle.digest:
-                reason = str(now.get("reason") or "somebody changed it")
-                said = f"After the bake time it serves another release: {reason}."
+                said = f"After the bake time {_changed(now, release)}"
             elif health.get("release") != release.bundle.digest or not health.get("ready"):
-                said = "After the bake time its service does not answer."
+                reason = str(now.get("reason") or "").rstrip(".")
+                said = f"After the bake time its service does not answer{f': {reason}' if reason else ''}."
             else:
                 return Result(LIVE, replace(told, kept=True))
         except (EdgewrightError, OSError, TimeoutError) as error:
@@ -120,6 +120,15 @@ async def status(link: Link) -> dict[str, Any]:
     return await operate(link, "status", {"runtimes": []})
 
 
+def reverted(now: Mapping[str, Any]) -> str:
+    """From which release the device went back by itself, and why; "" where it did not, or has another one since."""
+    found = now.get("reverted")
+    if not isinstance(found, dict):
+        return ""
+    reason = str(found.get("reason") or "no reason was noted").rstrip(".")
+    return f"went back from {found.get('from')} to {found.get('to')} by itself: {reason}."
+
+
 async def each(
     devices: tuple[Device, ...], act: Callable[[Device], Awaitable[T]], concurrency: int
 ) -> dict[str, T | EdgewrightError]:
@@ -153,6 +162,17 @@ async def _link(fleet: Fleet, device: Device, family: str) -> AsyncIterator[Link
     finally:
         with contextlib.suppress(EdgewrightError, OSError):
             await link.close()
+
+
+def _changed(now: Mapping[str, Any], release: FleetRelease) -> str:
+    """Why a device serves another release than the one that it took: an older way back explains nothing."""
+    left = str((now.get("reverted") or {}).get("from") or "")
+    if left.endswith(f"-{release.bundle.digest[:12]}") and (said := reverted(now)):
+        return f"it serves another release: it {said}"
+    if not now.get("current"):
+        return "it has no release any more: somebody emptied it."
+    said = f"{now['operator']} is at work on it" if now.get("operator") else "somebody changed it"
+    return f"it serves another release: {said}."
 
 
 def _told(done: Release, release: FleetRelease, told: Told) -> Told:

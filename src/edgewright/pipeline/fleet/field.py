@@ -39,7 +39,8 @@ class Planned(Record):
 @dataclass(frozen=True)
 class DeviceNow(Record):
     """One device by its own word. `state` is serving, starting, stopped, empty or offline; `number` and `digest` are of
-    the current release, `previous` is the name of the one before, "" where there is none."""
+    the current release, `previous` is the name of the one before, "" where there is none. `reason` says why it is not
+    as it was told to be (it went back by itself, its last change failed), `operator` who is at work on it now."""
 
     device: str
     target: str
@@ -51,6 +52,7 @@ class DeviceNow(Record):
     previous: str = ""
     url: str = ""
     reason: str = ""
+    operator: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def _now(device: Device, answer: Mapping[str, Any] | EdgewrightError) -> DeviceN
     if isinstance(answer, EdgewrightError):
         return DeviceNow(device.name, device.target, _plain(device), device.groups, OFFLINE, reason=str(answer))
     current, previous = answer.get("current") or {}, answer.get("previous") or {}
+    back, failed = acts.reverted(answer), str(answer.get("reason") or "")
     running = "serving" if answer.get("health") else "starting" if answer.get("running") else "stopped"
     return DeviceNow(
         device=device.name,
@@ -173,7 +176,8 @@ def _now(device: Device, answer: Mapping[str, Any] | EdgewrightError) -> DeviceN
         digest=str(current.get("digest") or ""),
         previous=str(previous.get("name") or ""),
         url=str(answer.get("url") or ""),
-        reason=str(answer.get("reason") or ""),
+        reason=" ".join(said for said in (f"It {back}" if back else "", failed) if said),
+        operator=str(answer.get("operator") or ""),
     )
 
 
