@@ -8,6 +8,7 @@ system or a piece of hardware, which no installation here could bring.
 from __future__ import annotations
 
 import os
+import runpy
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 # Before any library is imported: nothing a test runs may call home.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OPENVINO_TELEMETRY_ENABLED", "0")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Faults are counted here, since the process that writes the summary need not be one that runs tests."""
+    from survival import Survival
+
+    rows = runpy.run_path(str(ROOT / "tests" / "faults" / "rows.py"))
+    config.addinivalue_line("markers", "fault(name, outcome): a fault of the list, and what the device does about it")
+    config.pluginmanager.register(Survival(rows["BORROWED"]), "survival")
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +49,9 @@ def toolkit(tmp_path_factory):
     """An installed stand-in for an Ascend device (support/stand_in.py)."""
     import stand_in
 
-    return stand_in.installed(tmp_path_factory.mktemp("cannsim"))
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return stand_in.installed(tmp_path_factory.mktemp("cannsim"), shared / "stand-in")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,31 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from board import Bakery, Board
+from boards import bakery, board, old_board  # noqa: F401
 from work import Work
-
-from edgewright.pipeline.stop import stop
-
-
-@pytest.fixture(scope="session")
-def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
-    return Bakery(tmp_path_factory.mktemp("bakery"))
-
-
-@pytest.fixture
-def board(tmp_path: Path, bakery: Bakery) -> Iterator[Board]:
-    """A device folder of its own; what it started is ended after the test."""
-    found = Board(tmp_path, bakery)
-    yield found
-    stop(found.store)
-
-
-@pytest.fixture(scope="module")
-def old_board(tmp_path_factory: pytest.TempPathFactory, bakery: Bakery) -> Iterator[Board]:
-    """A device folder that tests of a module use one after another."""
-    found = Board(tmp_path_factory.mktemp("board"), bakery)
-    yield found
-    stop(found.store)
 
 
 @pytest.fixture(scope="session")

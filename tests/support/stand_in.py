@@ -1,10 +1,11 @@
-"""The stand-in for an Ascend device, built and installed once a session, and its tools.
+"""The stand-in for an Ascend device, built and installed once a session (of several processes, too), and its tools.
 
 EDGEWRIGHT_CANN names one that is installed already (`make -C cannsim install PREFIX=…`), which saves the build.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -60,8 +61,9 @@ class Toolkit:
         return target
 
 
-def installed(folder: Path) -> Toolkit:
-    """Builds and installs into `folder`; skips where a tool for that is missing."""
+def installed(folder: Path, shared: Path) -> Toolkit:
+    """Built and installed in `shared`, which is the same for all processes of this session; the device's state is kept
+    in `folder`. Skips where a tool for that is missing."""
     for tool in ("cmake", "g++", "gcc", "make"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed: it builds the stand-in")
@@ -69,14 +71,23 @@ def installed(folder: Path) -> Toolkit:
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed: the stand-in computes with it")
     ready = os.environ.get("EDGEWRIGHT_CANN")
-    if ready:
-        state = folder / "state"
-        state.mkdir(mode=0o700)
-        return Toolkit(Path(ready).resolve(), state)
-    command = ["make", "-C", str(SOURCE), "install", f"PREFIX={folder / 'cann'}", f"PYTHON={sys.executable}"]
-    command += [f"BUILD={folder / 'build'}", f"JOBS={os.cpu_count() or 2}", "CMAKE_FLAGS=-DCMAKE_CXX_FLAGS=-Werror"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    prefix = Path(ready).resolve() if ready else _built(shared)
     state = folder / "state"
     state.mkdir(mode=0o700)
-    return Toolkit(folder / "cann", state)
+    return Toolkit(prefix, state)
+
+
+def _built(folder: Path) -> Path:
+    """Built by the first process that comes; the others wait for it."""
+    folder.mkdir(exist_ok=True)
+    done = folder / "cann" / ".whole"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            command = ["make", "-C", str(SOURCE), "install", f"PREFIX={folder / 'cann'}", f"PYTHON={sys.executable}"]
+            command += [f"BUILD={folder / 'build'}", f"JOBS={os.cpu_count() or 2}"]
+            command += ["CMAKE_FLAGS=-DCMAKE_CXX_FLAGS=-Werror"]
+            made = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+            assert made.returncode == 0, made.stdout + made.stderr
+            done.touch()
+    return folder / "cann"

@@ -29,10 +29,14 @@ class Survival:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
         if item.get_closest_marker("fault") and (report.when == "call" or not report.passed):
-            self._count(report)
+            report.user_properties.append(("fault", True))
         return report
 
-    def _count(self, report: pytest.TestReport) -> None:
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called where the summary is written, whichever process ran the test."""
+        told = dict(report.user_properties)
+        if "fault" not in told:
+            return
         faults = max([int(str(value)) for name, value in report.user_properties if name == "faults"], default=1)
         if report.skipped:
             self.elsewhere += 1
