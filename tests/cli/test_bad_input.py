@@ -212,6 +212,32 @@ def test_bad_input_is_one_clear_error(
     assert not list((tmp_path / "home" / "runs").glob("*"))
 
 
+MISTYPED = (
+    ("rollback", "fleet", "There is no file fleet.", "Did you mean fleet.yaml?"),
+    ("status", "fleet", "There is no file fleet.", "Did you mean fleet.yaml?"),
+    ("logs", "flete.yaml", "There is no file flete.yaml.", "Did you mean fleet.yaml?"),
+    ("exec-golden", "nothing-like-it", "There is no file nothing-like-it.", "In . there are fleet.yaml;"),
+    ("stop", "away/fleet.yaml", "There is no file away/fleet.yaml.", "There is no folder away either; check the path."),
+    ("rollback", "site", "No source can read site as a model.", "site/edgewright.yaml?"),
+    ("deploy", "hosts.ini", "No source can read hosts.ini as a model.", "Export it to ONNX"),
+)
+
+
+@pytest.mark.parametrize(("verb", "word", "message", "remedy"), MISTYPED, ids=lambda text: text[:16])
+def test_a_mistyped_path_never_means_the_service_of_this_machine(
+    verb: str, word: str, message: str, remedy: str, edgewright: Edgewright, tmp_path: Path
+) -> None:
+    (tmp_path / "fleet.yaml").write_text("model: tiny.onnx\n")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "edgewright.yaml").write_text("model: tiny.onnx\n")
+    (tmp_path / "hosts.ini").write_text("[all]\n")
+    said = edgewright(verb, word, "--json")
+    assert said.code == 2, said.err
+    error = said.json()["error"]
+    assert (error["kind"], error["message"]) == ("InputError", message)
+    assert remedy in error["remedy"]
+
+
 def _outside(folder: Path) -> set[Path]:
     return {p for p in folder.rglob("*") if "home" not in p.relative_to(folder).parts}
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from edgewright import sources, tasks
 from edgewright.core.config import DataSource
-from edgewright.core.contracts import Source
 from edgewright.core.errors import ConfigError, InputError
 from edgewright.core.model import Model, ModelSpec, Role
 from edgewright.core.profile import Finding
 from edgewright.core.record import Record, digest_of
 from edgewright.core.task import Dataset, TaskSpec
+from edgewright.pipeline.find import source_for
 from edgewright.pipeline.progress import Progress
 from edgewright.pipeline.project import Project
 from edgewright.store.cache import Store, code_version
@@ -66,7 +66,7 @@ def load(project: Project, progress: Progress) -> Loaded:
     stored = project.store.get("load", key, Loaded)
     if stored and all(model.path.is_file() for model in stored.models.values()):
         return stored
-    member = sources.get(spec.format) if spec.format else _source_for(spec)
+    member = sources.get(spec.format) if spec.format else source_for(spec)
     loaded = member.load(spec)
     with project.store.making("load", key) as folder:
         written = member.to_onnx(loaded, spec.opset, folder)
@@ -128,26 +128,6 @@ def _task_kind(project: Project) -> str:
         return kind
     has_data = project.config.data.calibration or project.config.data.validation
     return "" if has_data else "tensors"
-
-
-def _source_for(spec: ModelSpec) -> Source:
-    path = Path(spec.source)
-    if ":" not in spec.source and not spec.source.startswith("null") and not path.exists():
-        raise InputError(
-            f"There is no model at {spec.source}.", "Check the path; it is relative to the configuration file."
-        )
-    # The catch-all readers come last: a yolov5 checkpoint is also "some torch file".
-    order = sorted(sources.names(), key=lambda name: (name in ("torch",), name))
-    for name in order:
-        member = sources.get(name)
-        if member.matches(spec):
-            return member
-    remedy = "Export it to ONNX, or name its format with `model: {format: …}`."
-    if path.suffix in (".pb", ".prototxt", ".air"):
-        remedy = (
-            "Export it to ONNX; or, for Ascend, `edgewright export-code convert` hands it to the vendor's converter."
-        )
-    raise InputError(f"No source can read {path.name}.", remedy)
 
 
 def _content(spec: ModelSpec, store: Store) -> list[str]:

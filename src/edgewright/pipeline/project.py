@@ -74,9 +74,14 @@ def open_project(
 
     `data` and `device` go with a model file: `data` is a data.yaml, or a folder of images (then taken
     as unlabelled); `target` keeps only the target of that name or, with a model, names the family.
+    InputError where there is no such file, or no source reads it as a model.
     """
+    from edgewright.pipeline.find import must_exist, source_for
+
     store = Store(home or default_root())
     path = Path(what).expanduser()
+    if ":" not in what and what != "null":
+        must_exist(path)
     if path.suffix in (".yaml", ".yml"):
         notes: tuple[str, ...] = ()
         config, base = configuration.read(path), path.absolute().parent
@@ -84,7 +89,9 @@ def open_project(
         config, base, notes = _classic(path)
     else:
         config, base, notes = _from_model(what, data, device, target)
-        return Project(config, base, store, _name(what), notes)
+        project = Project(config, base, store, _name(what), notes)
+        source_for(project.model_spec())  # a mistyped path must not mean this machine's own service
+        return project
     if data or device:
         raise InputError(
             "--data and --device go with a model file, not with a configuration.", f"Write them in {path}."
