@@ -99,6 +99,20 @@ def test_a_bundle_is_published_on_a_channel(
     assert edgewright(*words[:5], "--channel", "../x", "--keys", "keys").code == 2
 
 
+def test_a_bundle_is_published_in_a_registry(
+    edgewright: Edgewright, bundle: Path, baked: Bundle, tmp_path: Path
+) -> None:
+    with docker_registry(tmp_path) as host:
+        words = ("bundle", "publish", bundle, "--channel", "stable", "--keys", "keys", "--to")
+        first = edgewright(*words, f"oci://{host}/team/cars", "--json")
+        assert first.code == 0 and first.json()["sent_bytes"] > baked.size, first.err
+        assert Path(first.json()["root"]).name == "1.root.json"
+        again = edgewright(*words, f"oci://{host}/team/cars", "--json")
+        assert again.json()["version"] == 2 and again.json()["sent_bytes"] < 50_000, again.err
+        assert "tags of its own" in edgewright(*words, f"oci://{host}/team/cars:7").err
+        assert edgewright(*words, "oci://127.0.0.1:9/team/cars").code == 3
+
+
 def test_a_saved_bundle_runs_by_itself(edgewright: Edgewright, bundle: Path, tmp_path: Path) -> None:
     saved = edgewright("bundle", "save", bundle, "-o", "release.pyz", "--json")
     assert saved.code == 0 and saved.json()["size"] == (tmp_path / "release.pyz").stat().st_size
@@ -156,3 +170,15 @@ def test_bad_words_end_with_2_and_a_sentence(
     assert done.code == 2, done.err
     error = done.json()["error"]
     assert said in error["message"] and error["remedy"] and "Traceback" not in done.err
+
+
+def test_what_is_not_a_bundle_is_said_plainly(edgewright: Edgewright, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("text")
+    for word, message in (
+        ("folder", "folder is not a bundle: there is no oci-layout in it."),
+        ("file", "file is not a bundle: it is no folder."),
+        ("nothing", "There is no folder nothing."),
+    ):
+        said = edgewright("bundle", "verify", word, "--json")
+        assert (said.code, said.json()["error"]["message"]) == (2, message)

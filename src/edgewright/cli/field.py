@@ -60,7 +60,7 @@ def pack(
 
 
 def deploy(
-    what: options.What,
+    what: options.WhatOrFleet,
     data: options.Data = None,
     device: options.Device = None,
     target: options.Target = None,
@@ -155,12 +155,15 @@ def learn(
 
 
 def status(
-    what: options.MaybeWhat = None,
+    what: options.MaybeWhatOrFleet = None,
     target: options.Target = None,
     select: fleet.Select = "",
     as_json: options.Json = False,
 ) -> None:
-    """What each device serves now."""
+    """What each device serves now.
+
+    With a fleet's file: every device by its own word, and how the newest rollout stands.
+    """
     if what is not None and fleet.means(what):
         fleet.only_devices(target=target)
         return fleet.status(what, select, as_json=as_json)
@@ -181,13 +184,13 @@ def status(
 
 
 def logs(
-    what: options.MaybeWhat = None,
+    what: options.MaybeWhatOrFleet = None,
     target: options.Target = None,
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, metavar="N", help="How many, from the end.")] = 50,
     select: fleet.Select = "",
     as_json: options.Json = False,
 ) -> None:
-    """The end of each service's log."""
+    """The end of each service's log; with a fleet's file, that of every selected device."""
     if what is not None and fleet.means(what):
         fleet.only_devices(target=target)
         return fleet.logs(what, select, lines, as_json=as_json)
@@ -208,7 +211,7 @@ def logs(
 
 
 def rollback(
-    what: options.What,
+    what: options.WhatOrFleet,
     target: options.Target = None,
     dry_run: options.DryRun = False,
     take_over: options.TakeOver = False,
@@ -218,6 +221,7 @@ def rollback(
     """Bring the release before back.
 
     The device has it: nothing is built, sent or asked of a network. What served until now becomes the release before.
+    With a fleet's file: each selected device; exit code 3 where one of them did not do it.
     """
     if fleet.means(what):
         fleet.only_devices(target=target, take_over=take_over)
@@ -239,12 +243,12 @@ def rollback(
 
 
 def exec_golden(
-    what: options.What, target: options.Target = None, select: fleet.Select = "", as_json: options.Json = False
+    what: options.WhatOrFleet, target: options.Target = None, select: fleet.Select = "", as_json: options.Json = False
 ) -> int:
     """Replay the golden samples on the devices now.
 
     The live release's own code and samples, beside the service; nothing is changed. Exit code 1 where an answer is
-    another one.
+    another one; with a fleet's file also 3 where a device could not be asked.
     """
     if fleet.means(what):
         fleet.only_devices(target=target)

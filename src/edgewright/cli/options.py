@@ -14,6 +14,18 @@ MaybeWhat = Annotated[
     str | None,
     typer.Argument(metavar="WHAT", help="A configuration, a model file or a config.json; nothing means all."),
 ]
+WhatOrFleet = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHAT", help="A configuration or a fleet's file (.yaml), a model file, or an older config.json."
+    ),
+]
+MaybeWhatOrFleet = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="WHAT", help="A configuration, a fleet's file, a model file or a config.json; nothing means all here."
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option("--data", metavar="PATH", help="With a model file: a data.yaml, or a folder of images."),

@@ -95,7 +95,11 @@ def write_bundle(files: Mapping[str, Path | bytes], config: Mapping[str, Any], n
 def read_bundle(path: Path) -> Bundle:
     """The bundle in a folder, every file of it checked against its digest. InputError where anything is
     missing, changed, over its size or not of our form."""
+    if not path.exists():
+        raise InputError(f"There is no folder {path}.", "`edgewright pack` names the folder of each bundle it makes.")
     try:
+        if not (path / "oci-layout").is_file():
+            raise ValueError("there is no oci-layout in it" if path.is_dir() else "it is no folder")
         manifest_digest, manifest = _read_manifest(path)
         for digest, size in manifest.sizes().items():
             _check_blob(path, digest, size)
