@@ -108,6 +108,34 @@ BORROWED = {
         "F8 any bytes of a channel's metadata change",
         "refused, or it means the same",
     ),
+    f"{DEVICE}/test_channel_transports.py::test_a_disk_that_fills_up_during_a_fetch_leaves_the_old_release_serving": (
+        "F6 a disk fills up while a channel is fetched, in its metadata, its release or a blob (folder and registry)",
+        "the old release serves on, and the poll says that no space is left; with space the next one installs",
+    ),
+    f"{DEVICE}/test_channel_in_registry.py::test_a_blob_with_a_byte_flipped_in_the_registry_is_not_kept": (
+        "F8 a bit flips in a channel's registry, in the metadata or in a blob of the release",
+        "it is fetched again and never kept; the old release serves on",
+    ),
+    f"{DEVICE}/test_channel_in_registry.py::test_an_old_timestamp_put_back_is_refused_and_the_device_serves_on": (
+        "F9 a channel's registry has its old timestamp put back",
+        "refused: versions only go up; what was installed serves on",
+    ),
+    f"{DEVICE}/test_channel_in_registry.py::test_a_registry_that_stands_still_is_refused_once_a_time_is_known": (
+        "F9 a channel's registry stands still for ever",
+        "refused once its metadata has expired by the newest time that is known; what was installed serves on",
+    ),
+    f"{DEVICE}/test_channel_in_registry.py::test_metadata_of_two_publications_is_not_mixed_in_a_registry": (
+        "F9 a channel's registry has tags of two publications mixed",
+        "refused; the old release serves on, and the new one is installed when the tags are right again",
+    ),
+    f"{DEVICE}/test_channel_transports.py::test_of_two_polls_at_once_the_second_says_that_it_is_busy": (
+        "F15 a second poll of a channel begins while the first one fetches",
+        "it says that it is busy and touches nothing; the first one installs",
+    ),
+    f"{DEVICE}/test_channel_in_registry.py::test_whoever_reads_while_it_is_published_sees_the_release_before": (
+        "F16 a publication to a registry is cut at any tag",
+        "devices see the release before, whole; publishing again mends it",
+    ),
     "tests/pipeline/test_lessons.py::test_an_incident_without_a_better_candidate_changes_nothing": (
         "F24 an incident for which there is no better candidate",
         "nothing is deployed",

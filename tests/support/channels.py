@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -60,11 +59,11 @@ class Shelf(ThreadingHTTPServer):
     cut_at = 0
     misbehave: Callable[[Any], bool] | None = None
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(Static, directory=str(folder)))
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), partial(Static, directory=str(folder)))
         self.folder, self.asked = folder, list[tuple[str, int]]()
         self.to: Path | Reference = folder
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = f"http://{host}:{self.server_address[1]}"
 
     def handle_error(self, *_: Any) -> None:
         return
@@ -149,10 +148,3 @@ def poll(root: Path, url: str, *words: str | Path, **named: Any) -> dict[str, An
     code, told = run("edgewright.device.channel", root, url, "--channel", "stable", "--pause", "0.01", *words, **named)
     assert (code == 0) == (told["outcome"] in ("installed", "current", "kept")), told
     return dict(told)
-
-
-def forget(root: Path) -> None:
-    """Ends what serves on a device, and empties it."""
-    if root.is_dir():
-        run("edgewright.device.install", root, "stop")
-        shutil.rmtree(root, ignore_errors=True)

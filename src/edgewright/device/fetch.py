@@ -46,7 +46,7 @@ class Folder(object):
         self, url: str, timeout_s: float = 30.0, attempts: int = 4, pause_s: float = 1.0, ca: Optional[str] = None
     ) -> None:
         if urllib.parse.urlsplit(url).scheme not in ("https", "http", "file"):
-            raise ReleaseError("%.200s is no folder that can be asked." % url, "Give https://, http:// or file://.")
+            raise ReleaseError("%.200s is no folder that can be asked." % url, "Give https://, http://, file:// or oci://.")
         self._url = url.rstrip("/") + "/"
         self._timeout_s, self._attempts, self._pause_s = timeout_s, attempts, pause_s
         context = ssl.create_default_context(cafile=ca)
