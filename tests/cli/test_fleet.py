@@ -60,6 +60,13 @@ def test_a_fleet_by_words(yard: Yard) -> None:
         ("dev-1", "serving", bundle.digest)
     ]
     assert "dev-3" in _say(yard, "status", what).stdout
+    yard.devices["dev-9"] = {"address": "ssh://127.0.0.1:1"}
+    yard.rollout["attempts"] = 1
+    yard.write({"all": bundle})
+    away = _say(yard, "status", what)
+    assert away.returncode == 3 and "offline" in away.stdout
+    del yard.devices["dev-9"]
+    yard.write({"all": bundle})
 
     back = _say(yard, "rollback", what, "--select", "group=canary")
     assert back.returncode == 0 and "There is no release before on it." in back.stdout
@@ -77,7 +84,8 @@ def test_a_fleet_by_words(yard: Yard) -> None:
         (("deploy", "FLEET", "--pause", "--abort"), "exclude each other"),
         (("deploy", "FLEET", "--pause"), "No rollout of this fleet is open"),
         (("deploy", "FLEET", "--yes", "--resume"), "no rollout of these releases to resume"),
-        (("status", "FLEET", "--select", "name=nobody"), "None of the 3 devices is selected"),
+        (("logs", "FLEET"), "No service has written a log on these devices"),
+        (("status", "FLEET", "--select", "name=nobody"), "No device of 3 is selected"),
         (("rollback", "FLEET", "--select", "=x"), "selects nothing that could be"),
     ],
 )

@@ -159,10 +159,11 @@ def status(
     target: options.Target = None,
     select: fleet.Select = "",
     as_json: options.Json = False,
-) -> None:
+) -> int:
     """What each device serves now.
 
-    With a fleet's file: every device by its own word, and how the newest rollout stands.
+    With a fleet's file: every device by its own word, and how the newest rollout stands; exit code 3 where one could
+    not be asked.
     """
     if what is not None and fleet.means(what):
         fleet.only_devices(target=target)
@@ -180,7 +181,7 @@ def status(
         from edgewright.cli import show
 
         show.devices(found)
-    return None
+    return 0
 
 
 def logs(

@@ -81,12 +81,13 @@ def deploy(
     return _result(standing, as_json)
 
 
-def status(what: str, selection: str, *, as_json: bool) -> None:
-    """Every device by its own word, and the newest rollout."""
+def status(what: str, selection: str, *, as_json: bool) -> int:
+    """Every device by its own word, and the newest rollout; 3 where a device could not be asked."""
     from edgewright.cli import fleet_view
     from edgewright.pipeline.fleet import hub
     from edgewright.pipeline.fleet.field import statuses
     from edgewright.pipeline.fleet.fleet import open_fleet
+    from edgewright.pipeline.fleet.rollout import OFFLINE
 
     fleet = open_fleet(what, selection=selection)
     found, standing = statuses(fleet), hub.standing(fleet)
@@ -95,18 +96,19 @@ def status(what: str, selection: str, *, as_json: bool) -> None:
         write_json({"fleet": fleet.name, "rollout": rollout, "devices": [device.to_json() for device in found]})
     else:
         fleet_view.devices(found, standing)
+    return 3 if any(device.state == OFFLINE for device in found) else 0
 
 
 def rollback(what: str, selection: str, *, dry_run: bool, as_json: bool) -> int:
     """The selected devices back to their release before; 3 where one of them did not do it."""
     from edgewright.cli import fleet_view
     from edgewright.pipeline.fleet.field import LEFT, ROLLED_BACK, roll_back
-    from edgewright.pipeline.fleet.fleet import open_fleet
+    from edgewright.pipeline.fleet.fleet import counted, open_fleet
 
     fleet = open_fleet(what, selection=selection)
     with nullcontext() if as_json else drawn() as progress:
         if progress is not None:
-            progress.stage("rollback", f"{len(fleet.devices)} devices of {fleet.name}")
+            progress.stage("rollback", f"{counted(len(fleet.devices))} of {fleet.name}")
         found = roll_back(fleet, dry_run=dry_run)
     if as_json:
         write_json({"dry_run": dry_run, "fleet": fleet.name, "devices": [item.to_json() for item in found]})
@@ -145,11 +147,13 @@ def exec_golden(what: str, selection: str, *, as_json: bool) -> int:
 
 
 def _confirmed(count: int, yes: bool) -> None:
+    from edgewright.pipeline.fleet.fleet import counted
+
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError(f"This would change up to {count} devices.", "Say --yes, or look first with --dry-run.")
-    typer.confirm(f"Deploy to up to {count} devices?", abort=True, err=True)
+        raise InputError(f"This would change up to {counted(count)}.", "Say --yes, or look first with --dry-run.")
+    typer.confirm(f"Deploy to up to {counted(count)}?", abort=True, err=True)
 
 
 def _result(standing: Standing, as_json: bool, asked: bool = False) -> int:

@@ -107,7 +107,7 @@ class Drawing:
 def final(standing: Standing) -> None:
     """Every device of a rollout, then how it stands."""
     out = console()
-    table = _table("device", "target", "wave", "state", "release", "p95 ms", "× predicted", "sent", "s")
+    table = _table("device", "target", "wave", "state", "release", "p95 ms", "× predicted", "gap ms", "sent", "s")
     for row in standing.devices:
         told = row.told
         table.add_row(
@@ -118,6 +118,7 @@ def final(standing: Standing) -> None:
             Text(str(told.number) if told.number else "–"),
             Text(_figure(told.p95_ms)),
             Text(_figure(told.times)),
+            Text("–" if told.gap_ms is None else f"{told.gap_ms:.0f}"),
             Text("had it" if told.unchanged else _bytes(told.sent_bytes)),
             Text(f"{told.seconds:.0f}"),
         )
@@ -182,7 +183,7 @@ def rolled_back(found: Sequence[Back], dry_run: bool) -> None:
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in names:
-        justify: Any = "right" if name in ("p95 ms", "× predicted", "sent", "s") else "left"
+        justify: Any = "right" if name in ("p95 ms", "× predicted", "gap ms", "sent", "s") else "left"
         table.add_column(name, justify=justify, no_wrap=name != "", overflow="fold" if name == "" else "ellipsis")
     return table
 

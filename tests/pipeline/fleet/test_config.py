@@ -69,7 +69,7 @@ def test_a_wrong_file_is_told_before_a_device_is_asked(tmp_path: Path, change: d
 
 
 def test_a_selection_that_selects_nobody_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="None of the 2 devices"):
+    with pytest.raises(InputError, match="No device of 2"):
         open_fleet(_write(tmp_path), selection="site=nowhere")
 
 

@@ -125,6 +125,7 @@ def test_an_inventory_is_read_as_ansible_itself_reads_it(tmp_path: Path, text: s
         ("devices: {a: {address: local}, a: {address: local}}", "i.yaml", "given twice"),
         ("devices: {a: {address: 'ssh://x'}, b: {address: 'ssh://x'}}", "i.yaml", "are the same device"),
         ("devices: {a: {address: 10.0.0.1}}", "i.yaml", "is no address"),
+        ("devices: {a: {address: 'ftp://10.0.0.1'}}", "i.yaml", "no transport speaks 'ftp'"),
         ("devices: {a: {address: local, labels: {group: x}}}", "i.yaml", "cannot be a label"),
         ("devices: {a: {address: local, groups: canary}}", "i.yaml", "Give a list"),
         ("devices: [a, b]", "i.yaml", "mapping"),

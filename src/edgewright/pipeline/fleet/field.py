@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgewright.core.contracts import Link
-from edgewright.core.errors import EdgewrightError, RejectedRelease
+from edgewright.core.errors import EdgewrightError, InputError, RejectedRelease
 from edgewright.core.record import Record
 from edgewright.pipeline.fleet import devices as acts
 from edgewright.pipeline.fleet.fleet import Fleet
@@ -118,17 +118,20 @@ def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
 
 
 def logs(fleet: Fleet, lines: int) -> tuple[Log, ...]:
-    """The end of each service's log, of the devices that are in reach and have one."""
+    """The end of each service's log, of the devices that are in reach and have one. InputError where none has."""
 
     async def one(device: Device) -> Log | None:
         return await acts.asked(fleet, device, lambda link: log_of(device.name, link, lines))
 
     answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
-    return tuple(
+    found = tuple(
         answer if isinstance(answer, Log) else Log(name, (str(answer),))
         for name, answer in answers.items()
         if answer is not None
     )
+    if not found:
+        raise InputError("No service has written a log on these devices.", "Deploy one with `edgewright deploy`.")
+    return found
 
 
 def exec_golden(fleet: Fleet) -> tuple[tuple[Replayed, ...], dict[str, str]]:

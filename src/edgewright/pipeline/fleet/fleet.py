@@ -49,19 +49,29 @@ class Fleet:
         )
 
 
+def counted(devices: int) -> str:
+    return f"{devices} device{'' if devices == 1 else 's'}"
+
+
+def beside(path: Path, named: str) -> Path:
+    """What a fleet's file names, which starts at its folder, without `..` on the way."""
+    found = path.parent / Path(named).expanduser()
+    return found.parent.resolve() / found.name
+
+
 def open_fleet(what: str, *, selection: str = "", home: Path | None = None) -> Fleet:
     """The fleet of a file, all of it or what `selection` selects. ConfigError for anything wrong in it or its
     inventory; InputError where nothing is selected."""
     path = Path(what).expanduser().absolute()
     config = read_fleet(path)
-    known = read_inventory(path.parent / Path(config.fleet.inventory).expanduser())
+    known = read_inventory(beside(path, config.fleet.inventory))
     devices = select(known, config.fleet.select)
     found = tuple(
         replace(device, target=release_of(config, device, str(path))) for device in select(devices, selection)
     )
     if not found:
         raise InputError(
-            f"None of the {len(known)} devices is selected by '{selection or config.fleet.select}'.",
+            f"No device of {len(known)} is selected by '{selection or config.fleet.select}'.",
             "See the inventory's labels; write label=value.",
         )
     for device in found:

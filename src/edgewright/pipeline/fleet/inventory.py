@@ -14,10 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from edgewright import transports
 from edgewright.core.errors import ConfigError
 from edgewright.core.plugs import did_you_mean
 from edgewright.core.record import Record
@@ -138,6 +140,9 @@ def _address(text: str, base: Path, place: str) -> str:
         raise ConfigError(f"{place}: '{text[:120]}' is no address: {error}.", "Write ssh://user@host:port.") from None
     if text != "local" and not parts.scheme:
         raise ConfigError(f"{place}: '{text[:120]}' is no address.", "Write ssh://user@host:port, or local.")
+    if (parts.scheme or text) not in _schemes():
+        known = ", ".join(sorted(_schemes()))
+        raise ConfigError(f"{place}: no transport speaks '{parts.scheme[:40]}'.", f"Known are {known}.")
     if not parts.query:
         return text
     given = [
@@ -145,6 +150,11 @@ def _address(text: str, base: Path, place: str) -> str:
         for key, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     return text.partition("?")[0] + "?" + "&".join(f"{key}={quote(value, safe='/:@,.')}" for key, value in given)
+
+
+@cache
+def _schemes() -> frozenset[str]:
+    return frozenset(scheme for name in transports.names() for scheme in transports.get(name).schemes)
 
 
 def _distinct(devices: tuple[Device, ...], where: str) -> None:

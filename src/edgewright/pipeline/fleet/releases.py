@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgewright.core.config import TargetConfig
 from edgewright.core.errors import InputError, PromiseError
@@ -13,7 +12,7 @@ from edgewright.core.record import Record, digest_of
 from edgewright.pipeline.bundle import Bundle, read_bundle
 from edgewright.pipeline.connect import connect
 from edgewright.pipeline.fleet.config import ReleaseSource
-from edgewright.pipeline.fleet.fleet import Fleet
+from edgewright.pipeline.fleet.fleet import Fleet, beside
 from edgewright.pipeline.ladder import climb
 from edgewright.pipeline.lessons import lessons_of, with_lessons
 from edgewright.pipeline.load import data, load
@@ -38,7 +37,7 @@ def releases(fleet: Fleet, progress: Progress) -> dict[str, FleetRelease]:
     for name in sorted({device.target for device in fleet.devices}):
         source = fleet.config.release[name]
         if source.bundle is not None:
-            bundle = read_bundle(fleet.path.parent / Path(source.bundle).expanduser())
+            bundle = read_bundle(beside(fleet.path, source.bundle))
             found[name] = FleetRelease(name, bundle, source.p95_ms)
         else:
             found[name] = _chosen(fleet, name, source, progress)
@@ -55,7 +54,7 @@ def digest(fleet: Fleet, found: Mapping[str, FleetRelease]) -> str:
 def _chosen(fleet: Fleet, name: str, source: ReleaseSource, progress: Progress) -> FleetRelease:
     """The chosen candidate of a project's target."""
     assert source.project is not None
-    path = fleet.path.parent / Path(source.project).expanduser()
+    path = beside(fleet.path, source.project)
     project = open_project(str(path), target=source.target, home=fleet.store.root)
     if len(project.config.targets) != 1:
         known = ", ".join(target.name for target in project.config.targets)
