@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from boards import bakery, board  # noqa: F401
 
 
 @pytest.fixture(scope="module")

@@ -28,12 +28,6 @@ from edgewright.pipeline.channel import Published, publish
 from edgewright.pipeline.channel_place import parse_place
 from edgewright.pipeline.exchange import pull
 from edgewright.pipeline.registry import Reference, Registry, parse_reference
-from edgewright.pipeline.stop import stop
-
-
-@pytest.fixture(scope="module")
-def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
-    return Bakery(tmp_path_factory.mktemp("bakery"))
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +81,10 @@ class Followed:
 
 
 @pytest.fixture
-def followed(host: str, bakery: Bakery, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Followed]:
+def followed(host: str, board: Board, request: pytest.FixtureRequest) -> Iterator[Followed]:
     front = Front(host)
     with serving(front):
-        found = Followed(front, Board(tmp_path, bakery), request.node.name.replace("_", "-")[:80].rstrip("-"))
-        yield found
-        stop(found.board.store)
+        yield Followed(front, board, request.node.name.replace("_", "-")[:80].rstrip("-"))
 
 
 def client_of(followed: Followed, folder: Path) -> dict[str, tuf.Target]:
@@ -288,6 +280,12 @@ def test_a_cut_download_of_a_blob_goes_on_where_it_was(flaky: FlakyRegistry, tmp
     flaky.cut = 3000
     assert fetch(flaky, tmp_path / "blob") == flaky.content
     assert [wanted for wanted, _ in flaky.asked] == ["", "bytes=3000-", "bytes=6000-", "bytes=9000-"]
+
+
+def test_a_registry_that_knows_no_ranges_is_read_from_the_start(flaky: FlakyRegistry, tmp_path: Path) -> None:
+    flaky.ranges = False
+    (tmp_path / "blob.part").write_bytes(flaky.content[:100])
+    assert fetch(flaky, tmp_path / "blob") == flaky.content
 
 
 def test_a_token_is_shown_to_no_other_place_that_the_registry_sends_to(flaky: FlakyRegistry, tmp_path: Path) -> None:

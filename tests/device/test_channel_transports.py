@@ -27,11 +27,6 @@ from edgewright.pipeline.channel import publish
 from edgewright.pipeline.stop import stop
 
 
-@pytest.fixture(scope="module")
-def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
-    return Bakery(tmp_path_factory.mktemp("bakery"))
-
-
 @pytest.fixture(params=["folder", "registry"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf | Front]:
     """Where a channel can be published, and asked for."""
@@ -46,14 +41,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf | Fr
         found = Front(host)
         with serving(found):
             yield found
-
-
-@pytest.fixture
-def board(tmp_path: Path, bakery: Bakery) -> Iterator[Board]:
-    found = Board(tmp_path, bakery)
-    found.root.mkdir(parents=True)
-    yield found
-    stop(found.store)
 
 
 def started(board: Board, place: Shelf | Front, given: Path) -> subprocess.Popen[str]:
@@ -114,6 +101,7 @@ def small_disk(board: Board) -> Iterator[Callable[[], None]]:
     """The device folder on a small file system, with more than the reserve that a fetch asks for; the call fills it."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("elsewhere: mounting needs root on Linux")
+    board.root.mkdir(parents=True)
     words = ["mount", "-t", "tmpfs", "-o", f"size={needs.RESERVE_BYTES + (32 << 20)}", "tmpfs", str(board.root)]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
@@ -211,3 +199,29 @@ def test_a_server_without_tls_may_lead_to_one_with_it(secure: tuple[Shelf, str],
     with serving(plain):
         plain.misbehave = leads_to("https://" + server.url.removeprefix("http://"))
         assert Folder(plain.url, ca=certificate).small("x", 10) == b"y"
+
+
+def test_a_redirect_without_end_or_to_an_odd_address_is_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("y")
+    server = Shelf(tmp_path)
+
+    def endless(handler: Any) -> bool:
+        if handler.path == "/x":
+            return False
+        handler.send_response(302)
+        handler.send_header("Location", server.url + "/x")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(b"0" * 65536)
+        return True
+
+    with serving(server):
+        server.misbehave = endless
+        assert Folder(server.url, attempts=1).small("elsewhere", 10) == b"y"
+        for odd in ("http://[::1", "http://x y/", "http://h:port/"):
+            server.misbehave = leads_to(odd)
+            for transport in (Folder, Registry):
+                url = server.url if transport is Folder else f"oci://{server.url.removeprefix('http://')}/a/b"
+                with pytest.raises(Unreachable):
+                    transport(url, attempts=1).small("metadata/timestamp.json", 1000)

@@ -46,7 +46,9 @@ class Folder(object):
         self, url: str, timeout_s: float = 30.0, attempts: int = 4, pause_s: float = 1.0, ca: Optional[str] = None
     ) -> None:
         if urllib.parse.urlsplit(url).scheme not in ("https", "http", "file"):
-            raise ReleaseError("%.200s is no folder that can be asked." % url, "Give https://, http://, file:// or oci://.")
+            raise ReleaseError(
+                "%.200s is no folder that can be asked." % url, "Give https://, http://, file:// or oci://."
+            )
         self._url = url.rstrip("/") + "/"
         self._timeout_s, self._attempts, self._pause_s = timeout_s, attempts, pause_s
         context = ssl.create_default_context(cafile=ca)
@@ -160,7 +162,7 @@ class Folder(object):
                 reasons.append(str(error))
             except ssl.SSLCertVerificationError as error:
                 raise Unreachable("The server's certificate is refused: %s." % error.verify_message) from None
-            except (OSError, http.client.HTTPException, EOFError) as error:
+            except (OSError, http.client.HTTPException, EOFError, ValueError) as error:  # ValueError: an odd address
                 reason = getattr(error, "reason", error)
                 if isinstance(reason, ssl.SSLCertVerificationError):
                     raise Unreachable("The server's certificate is refused: %s." % reason.verify_message) from None
@@ -180,6 +182,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
         if after.scheme not in (before.scheme, "https"):
             raise Unreachable("The server leads to %.200s, which is another scheme." % newurl)
+        fp.close()  # else it would be read to its end, and a hostile one has none
         code = 307 if code == 308 else code
         found = super(Redirects, self).redirect_request(req, fp, code, msg, headers, newurl)
         if found is not None and (before.scheme, before.netloc) == (after.scheme, after.netloc):
