@@ -195,6 +195,17 @@ def test_whoever_reads_while_it_is_published_sees_the_release_before(
     assert client_of(followed, tmp_path / "client") != before
 
 
+def test_a_channel_that_was_published_elsewhere_does_not_keep_another_from_a_registry(
+    bakery: Bakery, followed: Followed, tmp_path: Path
+) -> None:
+    publish(bakery.bundle(), tmp_path / "site", "stable", followed.keys)
+    followed.publish(bakery.bundle(bias=0.25), "beta")
+    beta = client_of(followed, tmp_path / "client")["beta.json"]
+    device.Registry(followed.url).large(beta.place, beta.digest, beta.size, str(tmp_path / "beta"))
+    told = followed.poll("--trust", followed.keys / "metadata/1.root.json")
+    assert told["outcome"] == "unreachable" and "missing" in told["message"], told
+
+
 def test_the_registry_s_garbage_collection_takes_nothing_of_a_channel(
     bakery: Bakery, tmp_path: Path, storage: Path
 ) -> None:
