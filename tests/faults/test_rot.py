@@ -10,6 +10,7 @@ import pytest
 from board import Board
 from faulty import (
     AT_STEP,
+    Installer,
     assert_one_whole_release,
     assert_right_answers,
     hand_over,
@@ -17,12 +18,14 @@ from faulty import (
     install_as_it_is,
     power_off,
     recover,
+    roll_back,
     serving,
     state,
     supervise,
     wait_for,
 )
 
+from edgewright.device import processes
 from edgewright.device.durable import sha256_of
 from edgewright.pipeline.bundle import Bundle
 
@@ -77,17 +80,102 @@ def test_on_the_way(standing: tuple[Board, Bundle, Bundle], what: str) -> None:
 
 @pytest.mark.fault(
     "F8 a bit flips in a stored file that the next release shares",
-    outcome="it is found before the installation and sent again: the new release is whole",
+    outcome="it is found before the installation and sent again: the new release is whole, and so is the one before, "
+    "which a rollback serves",
 )
 def test_in_a_shared_blob(spoilt: tuple[Board, Bundle, Bundle]) -> None:
-    board, _, new = spoilt
+    board, old, new = spoilt
     blob = Path(board.layout.blob(new.files["app/task.py"]))
     flip(blob)
     release = board.deploy(new, bake_s=0)
     assert sha256_of(str(blob)) == new.files["app/task.py"] and release.sent_bytes > 0
     assert_right_answers(board, new)
-    folder = Path(board.layout.folder(board.names()[0] or ""))
-    assert sha256_of(str(folder / "app/task.py")) == new.files["app/task.py"]
+    _, previous = board.names()
+    assert f"{previous}/app/task.py" in release.mended
+    assert_one_whole_release(board, new)
+    answer = roll_back(board)
+    assert answer.code == 0 and answer.said["name"] == previous, answer
+    assert_one_whole_release(board, old)
+
+
+def spoil(board: Board, name: str, what: str) -> str:
+    """One bit of a release's file; how the file is called in what is said of it."""
+    own = board.layout.describe(name) or {}
+    if what == "manifest":
+        flip(Path(board.layout.blob(own["digest"])))
+        return "its manifest"
+    flip(Path(board.layout.folder(name)) / what, at=0.0 if what == "release.json" else 0.5)
+    return what
+
+
+@pytest.mark.fault(
+    "F8 a bit flips in a file, the release.json or the manifest of the release before, and it is rolled back to",
+    outcome="refused, with the file that is damaged; the live release serves on, and a deployment mends or replaces it",
+)
+@pytest.mark.parametrize("what", ["model/model.json", "app/task.py", "release.json", "manifest"])
+def test_in_the_release_before(spoilt: tuple[Board, Bundle, Bundle], what: str) -> None:
+    board, live, before = spoilt
+    name = board.names()[1] or ""
+    said = spoil(board, name, what)
+    answer = roll_back(board)
+    assert answer.code == 3 and answer.said["error"]["kind"] == "rejected", answer
+    assert f"{name}, is damaged on this device: {said}." in answer.message
+    assert "Deploy" in answer.said["error"]["remedy"]
+    assert serving(board)["release"] == live.digest and board.names()[1] == name
+    assert_right_answers(board, live)
+    board.deploy(before, bake_s=0)
+    assert_one_whole_release(board, before)
+    assert roll_back(board).code == 0
+    assert_one_whole_release(board, live)
+
+
+@pytest.mark.fault(
+    "F14 a release that crashes at every start, and the release before is damaged",
+    outcome="the damaged one is not gone back to, and the state names it; once the live one starts again it serves",
+)
+@pytest.mark.parametrize("what", ["model/model.json", "release.json"])
+def test_in_the_release_before_of_one_that_crashes(board: Board, tmp_path: Path, what: str) -> None:
+    crutch = tmp_path / "crutch"
+    crutch.touch()
+    before, live = board.bundle(score=0.4), board.bundle(needs_file=str(crutch))
+    started = supervise(board, PAUSES_S=(0.1, 0.2), RETRY_S=1.0)
+    for bundle in (before, live):
+        assert install(board, bundle, tries=2).code == 0
+    current, previous = board.names()
+    said = spoil(board, previous or "", what)
+    crutch.unlink()
+    processes.end(processes.identity(serving(board)["pid"]), 0.0)
+    wait_for(lambda: state(board).get("phase") == "failed")
+    assert f"{previous} failed before: it is damaged on this device ({said})" in state(board)["reason"]
+    assert board.names() == (current, previous)
+    assert "damaged" in roll_back(board).message
+    crutch.touch()
+    wait_for(lambda: serving(board).get("release") == live.digest)
+    assert_right_answers(board, live)
+    assert board.names() == (current, previous)
+    processes.end(processes.identity(started.pid), 12.0)
+    started.wait()
+
+
+@pytest.mark.fault(
+    "F8 a bit flips in a file of the release that serves, and the same release is deployed again",
+    outcome="`exec-golden` names the file; the deployment sends it again, and an agent that was started anew serves",
+)
+@pytest.mark.parametrize("what", ["model/model.json", "app/task.py", "manifest"])
+def test_in_the_release_that_is_deployed_again(spoilt: tuple[Board, Bundle, Bundle], what: str) -> None:
+    board, live, _ = spoilt
+    names, agent = board.names(), serving(board)["pid"]
+    said = spoil(board, names[0] or "", what)
+    answer = Installer(board, "golden", {}).answer()
+    assert f"{names[0]}, is damaged on this device: {said}." in answer.message, answer
+    release = board.deploy(live, bake_s=0)
+    assert not release.unchanged and release.sent_bytes > 0
+    assert (f"{names[0]}/{what}" in release.mended) == (what != "manifest")
+    assert (serving(board)["pid"] == agent) == (what == "manifest"), "it does not go on with what it has read"
+    assert board.names() == names
+    assert_one_whole_release(board, live)
+    assert Installer(board, "golden", {}).answer().said["mismatches"] == []
+    assert board.deploy(live, bake_s=0).unchanged
 
 
 @pytest.mark.fault(

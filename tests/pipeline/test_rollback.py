@@ -19,7 +19,7 @@ from board import Board, ask, health
 from edgewright.core.config import GoalConfig
 from edgewright.core.errors import DeviceError, RejectedRelease
 from edgewright.device import programs
-from edgewright.device.installation import collect
+from edgewright.device.recovery import collect
 from edgewright.device.journal import Journal
 from edgewright.pipeline.device_program import _bring, operate
 

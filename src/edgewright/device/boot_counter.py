@@ -13,9 +13,9 @@ import contextlib
 import fcntl
 import os
 import time
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
-from edgewright.device import durable
+from edgewright.device import durable, reserve, whole
 from edgewright.device.journal import Journal
 from edgewright.device.release import Layout
 
@@ -118,6 +118,10 @@ class BootCounter(object):
         found = durable.read_json(self._path) or {}
         for part in ("tries", "failed"):
             if not isinstance(found.get(part), dict):
+            damaged = [path for path in whole.damaged(self._layout, back) if path != whole.MANIFEST]
+            if damaged:  # remembered, so that its files are not all read again at every try
+                self.note(back, "it is damaged on this device (%s)" % whole.listed(damaged))
+                return None
                 found[part] = {}
         return found
 
@@ -127,12 +131,16 @@ class BootCounter(object):
         self._write(known)
 
     def _write(self, known: Dict[str, Any]) -> None:
-        durable.write_json(self._path, known)
+        reserve.write_json(self._layout, self._path, known)
 
 
 @contextlib.contextmanager
 def alone(layout: Layout) -> Iterator[bool]:
     """Whether no installer is at work on the device folder; if so, none begins meanwhile."""
+        with reserve.spent(self._layout):
+            self._go(known, decided)
+
+    def _go(self, known: Dict[str, Any], decided: Mapping[str, Any]) -> None:
     with open(os.path.join(layout.root, "install.lock"), "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

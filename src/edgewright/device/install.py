@@ -2,7 +2,8 @@
 
     python -m edgewright.device.install <device folder> <op>     < one JSON object
 
-    status   {"runtimes": [distribution], "chip": false}  what is here, what serves, what the device is
+    status   {"runtimes": [distribution], "chip": false}  what is here, what serves, what the device is; with "check":
+                                                          digest, which files of a live release of that are damaged
     missing  {"sizes": {digest: bytes}}                   which blobs must be sent (into incoming/)
     patch    {"deltas": {digest: {"base", "size"}}}       rebuilds blobs out of incoming/DIGEST.delta (device/patch.py)
     unpack   {"archive": digest, "sizes": {digest: bytes}}  takes small blobs out of incoming/ARCHIVE.zip
@@ -18,21 +19,22 @@
 Every request may say who asks: "lease" (device/lease.py). `missing` takes it, `install` and `rollback` give it back.
     lease    {"lease": {…}, "end": false}                 takes, renews or gives it back by itself
 
+`missing`, `install` and `rollback` first end an operation that was cut, and tell of it: "recovered".
+
 One JSON object on stdout: the answer, or {"error": {"kind", "message", "remedy"}} and exit status 3.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
 import platform
 import sys
-from typing import Any, Callable, Dict, Iterator, List, Mapping
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
-from edgewright.device import board, durable, lease, managers, plan, processes, trust
+from edgewright.device import board, durable, lease, managers, mishaps, plan, processes, reserve, trust, whole
 from edgewright.device.boot_counter import BootCounter
 from edgewright.device.journal import Journal
 from edgewright.device.release import Layout, Rejected, ReleaseError
@@ -44,12 +46,15 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     serving = Serving(layout)
     state = serving.state()
     names = {link: layout.linked(getattr(layout, link)) for link in ("current", "previous")}
+    records = Journal(layout.journal).read()
     return {
         **{link: dict(layout.describe(name) or {}, name=name) if name else None for link, name in names.items()},
         "running": serving.running(),
         "health": serving.health(),
         "url": serving.url(),
+        "damaged": _damaged(layout, names["current"], request.get("check")),
         "unfinished": Journal(layout.journal).open_installation() is not None,
+        "last": mishaps.last(records),
         "phase": state.get("phase"),
         "reason": state.get("reason"),
         "pid": (state.get("agent") or {}).get("pid"),
@@ -73,18 +78,18 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 def missing(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     """Blobs that are not here whole. A damaged one is removed, so that it is sent again."""
     from edgewright.device.delta import codecs
-    from edgewright.device.installation import recover
+    from edgewright.device.recovery import recover
 
     wanted = []
     with _alone(layout, request):
-        recover(layout)
+        recovered = recover(layout)
         for digest, size in sorted(request["sizes"].items()):
             path = layout.blob(digest)
             if os.path.exists(path) and (os.path.getsize(path) != size or durable.sha256_of(path) != digest):
                 durable.remove(path)
             if not os.path.exists(path):
                 wanted.append(digest)
-    return {"missing": wanted, "incoming": layout.incoming, "deltas": codecs()}
+    return {"missing": wanted, "incoming": layout.incoming, "deltas": codecs(), "recovered": recovered}
 
 
 def patched(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -111,14 +116,16 @@ def unpacked(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def install(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
-    from edgewright.device.installation import Installation, recover  # `status`, asked often, does without
+    from edgewright.device.installation import Installation  # `status`, asked often, does without
+    from edgewright.device.recovery import recover
 
     digest = str(request["manifest"])
     with _alone(layout, request, last=True):
-        recover(layout)
+        recovered = recover(layout)
         admitted = trust.admit(layout, digest, request.get("release"))
         trust.raise_time(layout, admitted)
-        return Installation(layout, digest, dict(request.get("serve") or {}), admitted).run()
+        answer = Installation(layout, digest, dict(request.get("serve") or {}), admitted).run()
+        return dict(answer, recovered=recovered)
 
 
 def admit(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -131,12 +138,12 @@ def enrol(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def back(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
-    from edgewright.device.installation import recover
+    from edgewright.device.recovery import recover
     from edgewright.device.rollback import rollback
 
     with _alone(layout, request, last=True):
-        recover(layout)
-        return rollback(layout)
+        recovered = recover(layout)
+        return dict(rollback(layout), recovered=recovered)
 
 
 def golden(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -149,6 +156,10 @@ def golden(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     if Serving(layout).running() and too_large(layout, name):
         message = "The device's free memory cannot hold the release a second time, beside the service."
         raise ReleaseError(message, "Stop the service first: `edgewright stop`.")
+    damaged = whole.damaged(layout, name)
+    if damaged:
+        message = "The live release, %s, is damaged on this device: %s." % (name, whole.listed(damaged))
+        raise Rejected(message, "Deploy it again: what is damaged is sent again.")
     own = layout.describe(name) or {}
     return dict(replay(layout, name, True), name=name, number=own.get("number"), digest=own.get("digest"))
 
@@ -204,6 +215,11 @@ def _alone(layout: Layout, request: Mapping[str, Any], last: bool = False) -> It
                 lease.end(layout, request.get("lease"))
 
 
+def _damaged(layout: Layout, name: Optional[str], digest: Any) -> List[str]:
+    asked = name and digest and (layout.describe(name) or {}).get("digest") == digest
+    return whole.damaged(layout, str(name))[:100] if asked else []
+
+
 def _programs(state: Mapping[str, Any]) -> Dict[str, str]:
     """Which version of our device programs answers this, and which one keeps the service alive ("" where none)."""
     running = str(state.get("code") or "") if processes.alive(state.get("supervisor")) else ""
@@ -253,8 +269,8 @@ def _failure(error: Exception) -> Dict[str, Any]:
         if isinstance(error, lease.Leased):
             said = {"kind": "leased", "message": message, "remedy": remedy, "holder": error.holder}
             return {"error": said}
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        kind, message, remedy = "disk", "The device's disk is full.", "Free some space on it and deploy again."
+    elif isinstance(error, OSError) and error.errno in reserve.FULL:
+        kind, message, remedy = "disk", "The device's disk is full.", "Free some space on it and try again."
     elif isinstance(error, OSError):
         message = "The device folder cannot be used: %s." % error
     return {"error": {"kind": kind, "message": message, "remedy": remedy}}

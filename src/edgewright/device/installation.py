@@ -1,31 +1,28 @@
-"""One installation, step by step. Every step is in the journal before the next begins; `recover`
-brings a folder whose installer was killed back to one whole release, the old or the new.
+"""One installation, step by step. Every step is in the journal before the next begins; `recovery` brings a folder whose
+installer was killed back to one whole release, the old or the new.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
-from typing import Any, Dict, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional
 
-from edgewright.device import board, durable, managers, needs, programs, trust, wheels
+from edgewright.device import board, durable, managers, needs, processes, programs, reserve, trust, wheels, whole
 from edgewright.device.bake import bake
 from edgewright.device.boot_counter import BootCounter
 from edgewright.device.child import environment
 from edgewright.device.journal import Journal
+from edgewright.device.recovery import collect, undo
 from edgewright.device.release import OWN_FILE, Layout, Manifest, Rejected, ReleaseError, parse_manifest
-from edgewright.device.serving import Prober, Serving, healthy
+from edgewright.device.serving import READY_S, Prober, Serving, healthy
 
-READY_S = 200.0
 REPLAY_S = 600.0
 RETRIES = 2
-RESERVE_BYTES = 1 << 16
-"""Kept back for the journal, so that a full disk can still be rolled back."""
 
 
 class Installation(object):
@@ -45,6 +42,7 @@ class Installation(object):
         self._replay: Dict[str, Any] = {}
         self._prober: Optional[Prober] = None
         self._quiet = False
+        self._mended: List[str] = []
 
     def run(self) -> Dict[str, Any]:
         """The new release as it serves. Rejected or ReleaseError with the old one serving as before."""
@@ -53,11 +51,10 @@ class Installation(object):
         if self._old and own.get("digest") == self._digest and own.get("serve") == self._serve:
             return self._restart(self._old)
         self._journal.shorten()
-        with open(_reserve(layout), "wb") as file:
-            file.write(b"\0" * RESERVE_BYTES)
+        reserve.keep(layout)
         self._journal.record(
             "begun", release=self._name, number=self._number, old=self._old, previous=self._before,
-            was_running=self._was_running,
+            was_running=self._was_running, by=processes.identity(os.getpid()),
         )  # fmt: skip
         try:
             self._prepare()
@@ -65,8 +62,6 @@ class Installation(object):
         except BaseException as error:
             self._give_up(error)
             raise
-        finally:
-            durable.remove(_reserve(layout))
         collect(layout)
         programs.collect(layout)
         return self._outcome(self._name, replaced=self._old)
@@ -74,7 +69,8 @@ class Installation(object):
     def _prepare(self) -> None:
         """Everything that can be done while the old release serves."""
         manifest = self._receive()
-        self._journal.record("received", release=self._name)
+        self._mend()
+        self._journal.record("received", release=self._name, mended=self._mended[:100])
         self._assemble(manifest)
         self._journal.record("assembled", release=self._name)
         self._replay = self._check()
@@ -203,17 +199,39 @@ class Installation(object):
 
     def _give_up(self, error: BaseException) -> None:
         reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
-        durable.remove(_reserve(self._layout))
-        undo(self._layout, self._name, self._old, self._was_running, reason, {"previous": self._before})
+        with reserve.spent(self._layout):
+            undo(self._layout, self._name, self._old, self._was_running, reason, {"previous": self._before})
 
     def _restart(self, name: str) -> Dict[str, Any]:
-        """The same release with the same settings: nothing to install, at most to start."""
-        if self._serving.serves(name):
+        """The same release with the same settings: nothing to install, at most to mend or to start."""
+        if whole.damaged(self._layout, name):
+            self._receive()
+            self._mend_live(name)
+        elif self._serving.serves(name):
             return dict(self._outcome(name, replaced=None), unchanged=True)
         said = self._serving.follow(READY_S)
         if said or not healthy(self._serving, name):
             raise Rejected("The release does not start: %s." % (said or "no answer").rstrip("."), "See run/agent.log.")
         return self._outcome(name, replaced=None)
+
+    def _mend(self) -> None:
+        """What has been sent again is whole in the releases that lie here, too. What they failed for may have been the
+        damage: that is forgotten."""
+        self._mended += whole.mend(self._layout)
+        for name in {path.split("/")[0] for path in self._mended}:
+            BootCounter(self._layout).wanted(name)
+
+    def _mend_live(self, name: str) -> None:
+        """Mends the release that serves while it rests: whoever is killed here leaves no agent behind that has read the
+        damaged files, for the supervisor starts it anew."""
+        if self._was_running and whole.damaged(self._layout, name):
+            self._pause()
+        self._mend()
+        left = whole.damaged(self._layout, name)
+        if left:
+            message = "The release %s is damaged on this device, and is still: %s." % (name, whole.listed(left))
+            raise ReleaseError(message, "Deploy again; if that does not help, look at the device's disk.")
+        self._journal.record("mended", release=name, files=self._mended[:100])
 
     def _outcome(self, name: str, replaced: Optional[str]) -> Dict[str, Any]:
         own, state = self._layout.describe(name) or {}, self._serving.state()
@@ -226,6 +244,7 @@ class Installation(object):
             "replaced": replaced,
             "unchanged": False,
             "quiet": self._quiet,
+            "mended": self._mended,
             "gap_ms": self._prober.gap_ms() if self._prober else None,
             "replay": {k: self._replay.get(k) for k in ("samples", "p50_ms", "p95_ms", "memory_bytes", "load_seconds")},
         }
@@ -262,86 +281,6 @@ def replay(layout: Layout, name: str, timed: bool) -> Dict[str, Any]:
     return dict(answer)
 
 
-def recover(layout: Layout) -> str:
-    """What to do about an installation that was cut: "" where there was none, else what was done."""
-    BootCounter(layout).finish()
-    records = Journal(layout.journal).open_installation()
-    for name in os.listdir(layout.releases):
-        if name.startswith(".making-"):
-            shutil.rmtree(layout.folder(name), ignore_errors=True)
-    durable.remove(_reserve(layout))
-    if records is None:
-        return ""
-    begun = records[0]
-    new, old = begun.get("release"), begun.get("old")
-    if not _is_name(new) or not (old is None or _is_name(old)):
-        # Rot, for every line was whole when it was written. `current` has only ever named whole releases: it is kept.
-        reason = "the journal was damaged; what `current` names is kept"
-        Journal(layout.journal).record("refused", release=layout.linked(layout.current), reason=reason)
-        return reason
-    if layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
-        if old:
-            layout.point(layout.previous, old)
-        trust.raise_number(layout, (layout.describe(str(new)) or {}).get("signed"))
-        Journal(layout.journal).record("committed", release=new, number=begun.get("number"), recovered=True)
-        collect(layout)
-        return "the new release was serving and is kept"
-    undo(layout, str(new), old, bool(begun.get("was_running")), "the installer was interrupted", begun)
-    return "the old release is kept"
-
-
-def undo(
-    layout: Layout,
-    new: str,
-    old: Optional[str],
-    was_running: bool,
-    reason: str,
-    begun: Optional[Mapping[str, Any]] = None,
-) -> None:
-    """Back to the release before, serving if it was. Its journal entry comes last: cut here, it is done again. `begun`
-    says what `previous` named: cut just before the commit, it names the old release already."""
-    serving = Serving(layout)
-    switched = layout.linked(layout.current) == new
-    if switched:
-        layout.point(layout.current, old)
-    before = (begun or {}).get("previous", old)
-    if old and layout.linked(layout.previous) == old != before and (before is None or _is_name(before)):
-        layout.point(layout.previous, before)
-    if old and was_running:
-        paused = (durable.read_json(layout.control) or {}).get("paused")
-        if switched or paused or not serving.serves(old):
-            serving.follow(READY_S)
-    elif switched:
-        serving.stop()
-    Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason)
-    if new not in (layout.linked(layout.current), layout.linked(layout.previous)):  # a rollback goes to `previous`
-        shutil.rmtree(layout.folder(new), ignore_errors=True)
-
-
-def collect(layout: Layout) -> None:
-    """Removes releases that are neither current nor previous nor named by an installation that is not over, and blobs
-    that none of them names."""
-    opened = (Journal(layout.journal).open_installation() or [{}])[0]
-    named = (layout.linked(layout.current), layout.linked(layout.previous), opened.get("release"), opened.get("old"))
-    kept = {str(name) for name in named if name and os.path.isdir(layout.folder(str(name)))}
-    used: Set[str] = set()
-    for name in kept:
-        digest = str((layout.describe(name) or {}).get("digest"))
-        try:
-            with open(layout.blob(digest), "rb") as file:
-                used |= {digest, *parse_manifest(file.read()).sizes()}
-        except (OSError, ReleaseError):
-            return  # what is not understood is not cleared up
-    for name in os.listdir(layout.releases):
-        if name not in kept:
-            shutil.rmtree(layout.folder(name), ignore_errors=True)
-    wheels.collect(layout, [layout.describe(name) or {} for name in kept])
-    for digest in set(os.listdir(layout.blobs)) - used:
-        durable.remove(os.path.join(layout.blobs, digest))
-    for name in os.listdir(layout.incoming):
-        durable.remove(os.path.join(layout.incoming, name))
-
-
 def _missed(answer: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     p95, memory = answer.get("p95_ms"), answer.get("memory_bytes") or 0
     if limits.get("latency_p95_ms") and p95 is not None and p95 > limits["latency_p95_ms"]:
@@ -349,11 +288,3 @@ def _missed(answer: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     if limits.get("memory_mb") and memory > limits["memory_mb"] * (1 << 20):
         return "On this device it takes %.0f MiB, over the limit of %g MiB." % (memory / (1 << 20), limits["memory_mb"])
     return ""
-
-
-def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and re.fullmatch(r"\d+-[0-9a-f]{12}", name) is not None
-
-
-def _reserve(layout: Layout) -> str:
-    return os.path.join(layout.run, "reserve")

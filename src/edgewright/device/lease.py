@@ -15,7 +15,7 @@ import os
 import time
 from typing import Any, Dict, Mapping, Optional
 
-from edgewright.device import durable
+from edgewright.device import durable, reserve
 from edgewright.device.release import Layout, ReleaseError
 
 FOR_S = 600.0
@@ -46,7 +46,7 @@ def hold(layout: Layout, wish: Any) -> None:
     now = time.monotonic()
     record = {name: asked.get(name) for name in ("owner", "token", "host", "process")}
     record.update(boot=boot_id(), taken=now, until=now + length)
-    durable.write_json(_path(layout), record)
+    reserve.write_json(layout, _path(layout), record)
 
 
 def end(layout: Layout, wish: Any) -> None:

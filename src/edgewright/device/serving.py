@@ -21,6 +21,8 @@ from edgewright.device.release import Layout, ReleaseError
 
 READINGS_LIMIT = 64 << 20
 STOP_S = 12.0
+READY_S = 200.0
+"""How long an installer waits for the supervisor to follow it; a little more than a model may take to load."""
 CODE = os.path.dirname(os.path.realpath(__file__))
 
 

@@ -27,7 +27,9 @@ from edgewright.store.cache import Store
 @dataclass(frozen=True)
 class Release(Record):
     """What serves now. `replaced` names the release before, None where there was none or nothing changed.
-    `gap_ms` is the longest time a client went without an answer during the change, None where none served."""
+    `gap_ms` is the longest time a client went without an answer during the change, None where none served. `recovered`
+    says what became of an operation before that was cut; `mended` are files that were damaged on the device, below its
+    releases/, and are whole again."""
 
     target: str
     root: str
@@ -40,6 +42,8 @@ class Release(Record):
     gap_ms: float | None = None
     replay: Mapping[str, float | None] = field(default_factory=dict)
     sent_bytes: int = 0
+    recovered: str = ""
+    mended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,19 +64,22 @@ async def deploy(
     *,
     take_over: bool = False,
     store: Store | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Release:
     """The bundle as the live release of the device. A live release that is the same (digest and serve
-    settings) is left alone. RejectedRelease where the device does not fit (before a byte is sent) or the
-    release fails there (the one before then serves as before); DeviceError where the device misbehaves.
-    With a `store`, files may go as what differs from the live release, if that went out of the same store."""
-    status = await _status(link)
+    settings) is left alone, unless files of it are damaged: these are sent again. RejectedRelease where the device
+    does not fit (before a byte is sent) or the release fails there (the one before then serves as before);
+    DeviceError where the device misbehaves, or its installer takes longer than `timeout_s` and the bake time: it is
+    ended then, and a whole release serves. With a `store`, files may go as what differs from the live release, if
+    that went out of the same store."""
+    status = await _status(link, check=bundle.digest)
     settings = await _settings(serve, link)
     if _is_live(bundle, settings, status):
         current, health = status["current"], status["health"]
         return _release(target, link, {**current, **status, "number": current["number"], "pid": health["pid"]}, True)
     refuse_unfit(bundle, await _status(link, bundle))
     release = await _admitted(bundle, link, status)
-    answer = await held(link, "missing", {"sizes": bundle.sizes}, take_over=take_over)
+    answer = await held(link, "missing", {"sizes": bundle.sizes}, take_over=take_over, timeout_s=timeout_s)
     wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
     try:
         _refuse(needs.too_full(sum(bundle.sizes[digest] for digest in wanted), status))
@@ -86,13 +93,14 @@ async def deploy(
         await given_back(link)
         raise
     request = {"manifest": bundle.digest, "serve": settings, **({"release": release} if release else {})}
-    installed = await held(link, "install", request, timeout_s=TIMEOUT_S + serve.bake_s)
-    return _release(target, link, installed, sent=sent)
+    installed = await held(link, "install", request, timeout_s=timeout_s + serve.bake_s)
+    recovered = answer.get("recovered") or installed.get("recovered")
+    return _release(target, link, {**installed, "recovered": recovered}, sent=sent)
 
 
 async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:
     """What `deploy` would do. Changes nothing but for the installer itself, which is put on the device."""
-    status = await _status(link, bundle)
+    status = await _status(link, bundle, check=bundle.digest)
     settings = await _settings(serve, link)
     if _is_live(bundle, settings, status):
         return DeployPlan(target.name, (f"Nothing: release {bundle.digest[:12]} serves already.",))
@@ -105,7 +113,9 @@ async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, 
         "Replay the golden samples there, and the latency and memory limits if the goal has them.",
     ]
     old = status.get("current")
-    if old and status["running"]:
+    if status.get("damaged"):
+        steps.append(f"Mend {len(status['damaged'])} damaged files of the live release, and start it again.")
+    elif old and status["running"]:
         steps.append(f"Let {old['name']} serve until the new release is ready, then switch; it is kept as `previous`.")
     else:
         steps.append("Start the service.")
@@ -158,10 +168,11 @@ def _refuse(found: needs.Difference) -> None:
         raise RejectedRelease(*found)
 
 
-async def _status(link: Link, bundle: Bundle | None = None) -> dict[str, Any]:
-    """The device as its installer sees it; with a bundle, also the runtimes that it needs (slower to find)."""
+async def _status(link: Link, bundle: Bundle | None = None, check: str = "") -> dict[str, Any]:
+    """The device as its installer sees it; with a bundle, also the runtimes that it needs (slower to find); with
+    `check`, also which files are damaged where a release of that digest is live (slower, too)."""
     asked = {"runtimes": sorted(bundle.needs.runtimes), "chip": bool(bundle.needs.soc_version)} if bundle else {}
-    status = await operate(link, "status", asked)
+    status = await operate(link, "status", {**asked, "check": check})
     expected = {"machine": str, "python": str, "memory": int, "disk_free": int, "runtimes": dict, "running": bool}
     expected |= {"trust": dict}
     if any(not isinstance(status.get(key), kind) for key, kind in expected.items()):
@@ -172,7 +183,8 @@ async def _status(link: Link, bundle: Bundle | None = None) -> dict[str, Any]:
 def _is_live(bundle: Bundle, settings: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     current, health = status.get("current") or {}, status.get("health") or {}
     same = current.get("digest") == bundle.digest and current.get("serve") == dict(settings)
-    finished = not status.get("unfinished")  # else the installer, which was cut, must first come to an end
+    # An installer that was cut must first come to an end, and what is damaged is sent again.
+    finished = not status.get("unfinished") and not status.get("damaged")
     return bool(finished and same and health.get("release") == bundle.digest and health.get("ready"))
 
 
@@ -208,6 +220,8 @@ def _release(
             gap_ms=answer.get("gap_ms"),
             replay={str(k): v for k, v in (answer.get("replay") or {}).items()},
             sent_bytes=sent,
+            recovered=str(answer.get("recovered") or "")[:1000],
+            mended=tuple(str(path)[:1000] for path in answer.get("mended") or ())[:100],
         )
     except (KeyError, TypeError, ValueError):
         raise DeviceError(f"The installer on {link.address} gave a strange answer.", "Deploy again.") from None

@@ -4,6 +4,7 @@ digest, and every operation is one run of `edgewright.device.install`.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -21,6 +22,8 @@ from edgewright.core.errors import DeviceError, RejectedRelease
 
 PACKAGE = Path(edgewright.__file__).parent
 TIMEOUT_S = 1200.0
+"""How long one operation of the installer may take: it may replay the golden samples of a slow release three times."""
+MARGIN_S = 60.0
 UNPACK = """
 import fcntl, hashlib, io, os, shutil, sys, zipfile
 archive, folder, digest = sys.argv[1:]
@@ -60,11 +63,20 @@ class Leased(DeviceError):
 
 
 async def operate(link: Link, op: str, request: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-    """The installer's answer to one operation. RejectedRelease where the release is at fault, else DeviceError."""
+    """The installer's answer to one operation. RejectedRelease where the release is at fault, else DeviceError. An
+    installer that has not ended after `timeout_s` is ended: what it began, the next operation finishes or undoes."""
     code = await _bring(link)
     env = {"PYTHONPATH": code, "PYTHONNOUSERSITE": "1"}
     argv = [link.python, "-m", "edgewright.device.install", link.root, op]
-    done = await link.run(argv, stdin=json.dumps(request), env=env, timeout_s=timeout_s)
+    try:
+        async with asyncio.timeout(timeout_s):
+            done = await link.run(argv, stdin=json.dumps(request), env=env, timeout_s=timeout_s + MARGIN_S)
+    except TimeoutError:
+        raise DeviceError(
+            f"The installer on {link.address} did not end its `{op}` within {timeout_s:g} s; it was ended.",
+            "A whole release serves; `edgewright status` says how far it came, and the next deployment or rollback "
+            "finishes or undoes it first.",
+        ) from None
     try:
         answer = json.loads(done.stdout)
         error = answer.get("error")

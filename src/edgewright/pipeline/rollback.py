@@ -18,7 +18,8 @@ from edgewright.pipeline.project import Project
 
 @dataclass(frozen=True)
 class RolledBack(Record):
-    """What serves now on one device, or (dry) would. `gap_ms` is the longest time a client went without an answer."""
+    """What serves now on one device, or (dry) would. `gap_ms` is the longest time a client went without an answer,
+    `recovered` says what became of an operation before that was cut."""
 
     target: str
     number: int
@@ -26,6 +27,7 @@ class RolledBack(Record):
     url: str
     replaced: str | None
     gap_ms: float | None = None
+    recovered: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def _rolled_back(name: str, link: Link, answer: Mapping[str, Any]) -> RolledBack
             url=str(answer["url"]),
             replaced=answer.get("replaced"),
             gap_ms=_number(answer.get("gap_ms")),
+            recovered=str(answer.get("recovered") or "")[:1000],
         )
     except (KeyError, TypeError, ValueError):
         raise _strange(link) from None

@@ -30,7 +30,8 @@ class DeviceStatus(Record):
     says whose signatures count there: signers, floor, and `unsigned_allowed` where nobody was enrolled; `reverted`
     tells that the device went back by itself (from, to, reason), `operator` who is at work on it now, `programs` the
     versions of our device programs there (installer, supervisor), `manager` who keeps the service alive, `notes` what
-    the device would not do for that."""
+    the device would not do for that, `last` the last operation that was interrupted or failed (op, step, release,
+    reason, outcome, wall; `over` where one has ended well since)."""
 
     target: str
     device: str
@@ -48,6 +49,7 @@ class DeviceStatus(Record):
     programs: Mapping[str, str] = field(default_factory=dict)
     manager: str = ""
     notes: tuple[str, ...] = ()
+    last: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def _read(target: str, link: Link, answer: Mapping[str, Any]) -> DeviceStatus:
         programs={str(name): str(version) for name, version in (answer.get("programs") or {}).items()},
         manager=str(answer.get("manager") or ""),
         notes=tuple(str(note)[:500] for note in answer.get("notes") or ()),
+        last=answer.get("last") or None,
     )
 
 
