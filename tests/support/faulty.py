@@ -144,13 +144,13 @@ def recover(board: Board) -> Answer:
     return Installer(board, "missing", {"sizes": {}}).answer()
 
 
-def supervise(board: Board, **patience: float) -> subprocess.Popen[bytes]:
 def roll_back(board: Board, fault: str = "") -> Answer:
     """A rollback to its end, by an operator who takes the lease for it."""
     lease = {"owner": "tester", "token": "t" * 16, "host": "", "process": None}
     return Installer(board, "rollback", {"lease": lease}, fault).answer()
 
 
+def supervise(board: Board, **patience: float) -> subprocess.Popen[bytes]:
     """The supervisor as the machine's start would start it; `patience` changes its constants (READY_S=2 …)."""
     board.layout.make()
     with (board.root / "run" / "supervisor.err").open("wb") as err:

@@ -82,6 +82,10 @@ class BootCounter(object):
             back = self.way_back(name)
             if back is None:
                 return None
+            damaged = [path for path in whole.damaged(self._layout, back) if path != whole.MANIFEST]
+            if damaged:  # remembered, so that its files are not all read again at every try
+                self.note(back, "it is damaged on this device (%s)" % whole.listed(damaged))
+                return None
             self.note(name, reason)
             known = self._read()
             known["reverting"] = {"from": name, "to": back, "reason": reason[:300], "wall": time.time()}
@@ -97,6 +101,10 @@ class BootCounter(object):
         decided = known.get("reverting")
         if not decided:
             return
+        with reserve.spent(self._layout):
+            self._go(known, decided)
+
+    def _go(self, known: Dict[str, Any], decided: Mapping[str, Any]) -> None:
         layout, bad, back = self._layout, str(decided["from"]), str(decided["to"])
         if layout.linked(layout.current) == bad:
             layout.point(layout.current, back)
@@ -118,10 +126,6 @@ class BootCounter(object):
         found = durable.read_json(self._path) or {}
         for part in ("tries", "failed"):
             if not isinstance(found.get(part), dict):
-            damaged = [path for path in whole.damaged(self._layout, back) if path != whole.MANIFEST]
-            if damaged:  # remembered, so that its files are not all read again at every try
-                self.note(back, "it is damaged on this device (%s)" % whole.listed(damaged))
-                return None
                 found[part] = {}
         return found
 
@@ -137,10 +141,6 @@ class BootCounter(object):
 @contextlib.contextmanager
 def alone(layout: Layout) -> Iterator[bool]:
     """Whether no installer is at work on the device folder; if so, none begins meanwhile."""
-        with reserve.spent(self._layout):
-            self._go(known, decided)
-
-    def _go(self, known: Dict[str, Any], decided: Mapping[str, Any]) -> None:
     with open(os.path.join(layout.root, "install.lock"), "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
