@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     rows = runpy.run_path(str(ROOT / "tests" / "faults" / "rows.py"))
     config.addinivalue_line("markers", "fault(name, outcome): a fault of the list, and what the device does about it")
-    config.pluginmanager.register(Survival(rows["BORROWED"]), "survival")
+    config.pluginmanager.register(Survival(rows), "survival")
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,15 @@ import re
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from survival import asks  # noqa: E402
+
 FAULTS = ROOT / "tests" / "faults"
 
 HEAD = """# Faults, and what becomes of the device
@@ -24,11 +29,17 @@ HEAD = """# Faults, and what becomes of the device
 `make test-faults` makes these faults and counts those that were survived. The parts are real: processes that are
 killed, a real sshd, a disk that is full. Power cuts are the replay of a recorded trace.
 
-After each, unless the row says otherwise, the device serves right answers from exactly one whole release: `/infer` is
-asked, and every file of `current` and `previous` is compared with its digest.
+Each row says how far its test looks.
 
-| fault | outcome | test |
-|---|---|---|
+- **device asked**: afterwards `/infer` gives the answer that the golden samples have, from the release that `current`
+  names; and every file of `current` and `previous` is compared with its digest, except where the fault is a change of
+  these very files. A row of many faults (200 kills, every write) may ask after some of them: only those are counted.
+- **part alone**: the test looks at the part that meets the fault, and no device is asked.
+
+A test that does otherwise than its row says fails, and `make test-faults` counts the two apart.
+
+| fault | outcome | looks | test |
+|---|---|---|---|
 """
 
 FOOT = """
@@ -62,7 +73,9 @@ def page() -> str:
     if code != pytest.ExitCode.OK:
         raise SystemExit(said.getvalue())
     rows = sorted(collected.rows.items(), key=lambda row: _number(row[0][0]))
-    table = "".join(f"| {fault} | {outcome} | {_list(tests)} |\n" for (fault, outcome), tests in rows)
+    table = "".join(
+        f"| {fault} | {outcome} | {_looks(tests, told)} | {_list(tests)} |\n" for (fault, outcome), tests in rows
+    )
     missing = "".join(f"| {fault} | not covered: {reason} |\n" for fault, reason in told["UNCOVERED"].items())
     return HEAD + table + FOOT + missing
 
@@ -71,6 +84,10 @@ def _number(fault: str) -> tuple[int, str]:
     """F2 before F10."""
     found = re.match(r"F(\d+) ", fault)
     return (int(found.group(1)) if found else 99, fault)
+
+
+def _looks(tests: list[str], told: dict[str, Any]) -> str:
+    return "device asked" if all(asks(f"tests/{name}", told) for name in tests) else "part alone"
 
 
 def _list(tests: list[str]) -> str:

@@ -1,4 +1,5 @@
-"""Rows of the fault list that are tested where the part lives, and those that are not tested, with the reason.
+"""Rows of the fault list that are tested where the part lives, how far each row looks, and those that are not tested,
+with the reason.
 
 Run as a program it prints the former, for `make test-faults`.
 """
@@ -6,6 +7,7 @@ Run as a program it prints the former, for `make test-faults`.
 from __future__ import annotations
 
 FLEET, DEVICE = "tests/pipeline/fleet", "tests/device"
+REGISTRY, TRANSPORTS = f"{DEVICE}/test_channel_in_registry.py", f"{DEVICE}/test_channel_transports.py"
 
 BORROWED = {
     f"{DEVICE}/test_lease.py::test_the_installer_keeps_the_second_operator_out_from_the_first_operation_to_the_last": (
@@ -15,6 +17,14 @@ BORROWED = {
     f"{DEVICE}/test_boot_counter.py::test_starts_are_counted_over_boots_that_cut_the_power": (
         "F14 a release that takes the whole board down at every start",
         "starts are counted before they are made: the device goes back to the release before",
+    ),
+    f"{DEVICE}/test_boot_counter.py::test_a_release_that_does_not_start_after_a_boot_is_left_for_the_one_before": (
+        "F14 a release that does not start any more after a boot",
+        "the device goes back to the release before by itself, and tells who asks next",
+    ),
+    f"{DEVICE}/test_boot_counter.py::test_a_supervisor_that_is_killed_with_its_release_counts_and_a_reboot_does_not": (
+        "F14 a release that had started well ends together with its supervisor, again and again",
+        "the ends are counted: the device goes back to the release before; reboots do not count",
     ),
     f"{DEVICE}/test_boot_counter.py::test_two_releases_that_fail_do_not_take_turns": (
         "F14 two releases that both fail",
@@ -51,6 +61,14 @@ BORROWED = {
     f"{DEVICE}/test_spool.py::test_a_cut_tail_costs_that_reading_alone": (
         "F21 a reading is cut by a kill",
         "that reading alone is lost",
+    ),
+    f"{DEVICE}/test_meter.py::test_board_readings_come_from_the_tree_they_are_given": (
+        "F22 a sensor that is missing, says 0, or cannot be read",
+        "that reading is missing, never 0; the hottest of the others counts",
+    ),
+    "tests/store/test_telemetry.py::test_a_reading_that_comes_twice_is_kept_once": (
+        "F21 readings are collected twice",
+        "each is kept once",
     ),
     f"{FLEET}/test_hub.py::test_a_hub_that_is_killed_again_and_again_forgets_no_device_and_does_none_twice": (
         "F16 the hub is killed in the middle of a wave, again and again",
@@ -136,14 +154,34 @@ BORROWED = {
         "F16 a publication to a registry is cut at any tag",
         "devices see the release before, whole; publishing again mends it",
     ),
+    "tests/pipeline/test_learn.py::test_the_service_does_not_flap": (
+        "F24 an incident within the cool-down of the redeployment before",
+        "nothing is deployed until it is over",
+    ),
     "tests/pipeline/test_lessons.py::test_an_incident_without_a_better_candidate_changes_nothing": (
         "F24 an incident for which there is no better candidate",
         "nothing is deployed",
     ),
 }
 
+ASKED = {
+    "tests/pipeline/test_rollback.py::test_a_rollback_killed_at_any_step_leaves_one_whole_release_serving",
+    "tests/pipeline/test_rollback.py::test_a_rollback_that_fails_itself_changes_nothing",
+    f"{TRANSPORTS}::test_a_disk_that_fills_up_during_a_fetch_leaves_the_old_release_serving",
+    f"{TRANSPORTS}::test_of_two_polls_at_once_the_second_says_that_it_is_busy",
+    f"{REGISTRY}::test_a_blob_with_a_byte_flipped_in_the_registry_is_not_kept",
+    f"{REGISTRY}::test_an_old_timestamp_put_back_is_refused_and_the_device_serves_on",
+    f"{REGISTRY}::test_a_registry_that_stands_still_is_refused_once_a_time_is_known",
+    f"{REGISTRY}::test_metadata_of_two_publications_is_not_mixed_in_a_registry",
+}
+"""Of BORROWED, those after which the device is asked for an answer; the others look at the part alone. A test of the
+list that does otherwise than is said here fails."""
+
+ALONE = {"tests/faults/test_power_loss.py::test_power_goes_where_files_are_copied"}
+"""Tests of this folder after which the device is not asked."""
+
 UNCOVERED = {
-    "F22 a metric that is missing, or a power of 0.0 W": "the power of a device is not measured",
+    "F22 a power of 0.0 W": "the power of a device is not measured",
     "F23 1,000 devices of which 5 % are dead and 5 % slow": "a measurement: `make bench-fleet`",
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from board import Board
-from faulty import assert_one_whole_release, hand_over, install, power_off, recover, serving, supervise
+from faulty import assert_one_whole_release, hand_over, install, power_off, recover, supervise
 
 from edgewright.device.journal import Journal
 from edgewright.device.release import parse_manifest
@@ -78,7 +78,7 @@ def standing(board: Board) -> Board:
     outcome="at every moment `current` names a whole release, and `previous` too; started again the device serves it, "
     "and one whole release remains once the installer has recovered",
 )
-def test_power_goes_at_any_write(standing: Board, tmp_path: Path, injected: Callable[[int], None]) -> None:
+def test_power_goes_at_any_write(standing: Board, tmp_path: Path, injected: Callable[..., None]) -> None:
     board, old, new = standing, standing.bundle(score=0.5), standing.bundle(score=0.4)
     before, made = recorded(board, new, tmp_path)
     count, met = 0, {}
@@ -95,14 +95,14 @@ def test_power_goes_at_any_write(standing: Board, tmp_path: Path, injected: Call
         assert Journal(board.layout.journal).open_installation() is None
         os.kill(started.pid, signal.SIGTERM)
         started.wait()
-    injected(count)
+    injected(count, asked=len(met))
 
 
 @pytest.mark.fault(
     "F5 the power goes at any write, on a file system without hard links",
     outcome="at every moment `current` names a whole release, and `previous` too",
 )
-def test_power_goes_where_files_are_copied(standing: Board, tmp_path: Path, injected: Callable[[int], None]) -> None:
+def test_power_goes_where_files_are_copied(standing: Board, tmp_path: Path, injected: Callable[..., None]) -> None:
     before, made = recorded(standing, standing.bundle(score=0.4), tmp_path, NO_HARD_LINKS)
     count = 0
     for state in prefixes(before, made):
@@ -116,16 +116,17 @@ def test_power_goes_where_files_are_copied(standing: Board, tmp_path: Path, inje
     "F5 the power goes at any write of a device's very first installation",
     outcome="no release or a whole one; the next installation succeeds",
 )
-def test_power_goes_at_the_first_installation(board: Board, tmp_path: Path, injected: Callable[[int], None]) -> None:
+def test_power_goes_at_the_first_installation(board: Board, tmp_path: Path, injected: Callable[..., None]) -> None:
     bundle = board.bundle()
     before, made = recorded(board, bundle, tmp_path)
     states = list(prefixes(before, made))
     assert {whole(state, "current")[:2] for state in states} == {"", "1-"}
-    injected(len(states))
-    for state in (states[len(states) // 3], states[-1]):
+    tried = (states[len(states) // 3], states[-1])
+    injected(len(states), asked=len(tried))
+    for state in tried:
         lay_out(state, board.root)
         assert install(board, bundle).code == 0
-        assert serving(board)["release"] == bundle.digest
+        assert_one_whole_release(board, bundle)
         power_off(board)
 
 

@@ -19,9 +19,10 @@ LOOKS = 20
 @pytest.mark.slow
 @pytest.mark.fault(
     "F4 200 installers are killed at random times",
-    outcome="after each a whole release serves; nothing of the killed ones is left over, and the next one succeeds",
+    outcome="after each a whole release serves (after every twentieth /infer is asked); nothing of the killed ones is "
+    "left over, and the next one succeeds",
 )
-def test_killed_at_random_times(old_board: Board, injected: Callable[[int], None]) -> None:
+def test_killed_at_random_times(old_board: Board, injected: Callable[..., None]) -> None:
     pair = (old_board.bundle(), old_board.bundle(score=0.4))
     for bundle in reversed(pair):
         assert install(old_board, bundle).code == 0
@@ -43,7 +44,7 @@ def test_killed_at_random_times(old_board: Board, injected: Callable[[int], None
             assert recover(old_board).code == 0
             assert_one_whole_release(old_board, *pair)
             assert nothing_left_over(old_board)
-    injected(KILLS)
+    injected(KILLS, asked=KILLS // LOOKS)
     current = old_board.names()[0] or ""
     new = pair[0] if current.endswith(pair[1].digest[:12]) else pair[1]
     assert install(old_board, new).code == 0

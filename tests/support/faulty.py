@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from board import Board, ask, health
+from survival import asked
 
 from edgewright.core.config import ServeConfig
 from edgewright.device.release import parse_manifest
@@ -221,6 +222,7 @@ def assert_right_answers(board: Board, bundle: Bundle) -> None:
     assert [found["class"], found["score"], *found["box"]] == [wanted[0], *wanted[1:]] or (
         found["class"] == wanted[0] and abs(found["score"] - wanted[1]) < 1e-3
     ), (found, wanted)
+    asked()
 
 
 def assert_static_whole(board: Board, *allowed: Bundle) -> str:
