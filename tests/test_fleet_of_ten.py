@@ -1,7 +1,9 @@
-"""`make fleet-up` and `make fleet-down`: ten real SSH servers, twice, and nothing left behind."""
+"""`make fleet-up` and `make fleet-down`: ten real SSH servers, twice, and nothing left behind; and the commands of
+examples/fleet.yaml on them, as a user gives them."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,13 +11,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sshd
 import yaml
+from board import Bakery, ask
+from boards import bakery  # noqa: F401
 from stand_in import Toolkit
 
 from edgewright.core import classic
+from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.fleet.fleet import open_fleet
 from edgewright.pipeline.fleet.inventory import Device, read_inventory
 
@@ -87,6 +93,72 @@ def _home(device: Device) -> list[str]:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
+
+
+CANARIES = {"dev-01", "dev-08"}
+
+
+class Hub:
+    """The command line over a file that is examples/fleet.yaml but for what is released: the example's network takes
+    minutes to choose, and how it gets to ten devices is the same."""
+
+    def __init__(self, root: Path, folder: Path, work: Path) -> None:
+        self.home, self.what = work / "home", work / "fleet.yaml"
+        self.whole = yaml.safe_load((root / "examples" / "fleet.yaml").read_text())
+        self.whole["fleet"]["inventory"] = str(folder / "inventory.yaml")
+        self.whole["rollout"]["waves"][0]["bake_s"] = 1
+        self.whole["serve"] |= {"bake_s": 0}
+
+    def release(self, bundle: Bundle) -> None:
+        self.whole["release"] = {target: {"bundle": str(bundle.path)} for target in ("cpu", "atlas")}
+        self.what.write_text(yaml.safe_dump(self.whole))
+
+    def says(self, verb: str, *words: str) -> Any:
+        """The JSON object of a verb that ended well."""
+        argv = [sys.executable, "-c", "from edgewright.cli import main; main()", verb, str(self.what), *words, "--json"]
+        environment = {**os.environ, "EDGEWRIGHT_HOME": str(self.home)}
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def serving(self) -> dict[str, tuple[str, str]]:
+        """Of each device what it serves and where, by its own word."""
+        return {row["device"]: (row["digest"], row["url"]) for row in self.says("status")["devices"]}
+
+
+def test_the_commands_of_the_example_on_the_ten(root: Path, folder: Path, tmp_path: Path, bakery: Bakery) -> None:  # noqa: F811
+    _tool(root, "up", folder)
+    hub, first, second = Hub(root, folder, tmp_path), bakery.bundle(), bakery.bundle(score=0.4)
+    hub.release(first)
+    planned = hub.says("deploy", "--dry-run")
+    assert [row["wave"] for row in planned["devices"]].count("canary") == 2 and len(planned["devices"]) == 10
+    assert not list(folder.glob("*/home/.edgewright/releases/*")), "nothing is installed"
+    assert not list(folder.glob("*/home/.edgewright/incoming/*")), "nothing of the release was sent"
+
+    done = hub.says("deploy", "--yes")
+    assert (done["rollout"]["state"], done["counts"]) == ("complete", {"live": 10})
+    hub.release(second)
+    done = hub.says("deploy", "--yes", "--select", "group=canary")
+    assert (done["rollout"]["state"], done["counts"]) == ("complete", {"live": 2})
+    now = hub.serving()
+    assert len(now) == 10 and {name for name, (digest, _) in now.items() if digest == second.digest} == CANARIES
+    assert _score(now["dev-01"][1], bakery) == pytest.approx(_score(now["dev-02"][1], bakery) - 0.1, abs=1e-3)
+
+    back = hub.says("rollback", "--select", "group=canary")
+    assert {row["device"]: row["digest"] for row in back["devices"]} == dict.fromkeys(CANARIES, first.digest)
+    now = hub.serving()
+    assert len(now) == 10 and {digest for digest, _ in now.values()} == {first.digest}
+    assert _score(now["dev-08"][1], bakery) == pytest.approx(_score(now["dev-10"][1], bakery), abs=1e-3)
+    golden = hub.says("exec-golden")
+    assert [row["mismatches"] for row in golden["devices"]] == [[]] * 10 and golden["failed"] == {}
+    assert len(hub.says("logs", "-n", "2")["logs"]) == 10
+
+
+def _score(url: str, bakery: Bakery) -> float:  # noqa: F811
+    """What /infer of a device says of a picture."""
+    status, body = ask(url + "/infer", bakery.dataset.samples[0].path.read_bytes(), "image/png")
+    assert status == 200, body
+    return float(json.loads(body)["predictions"][0]["score"])
 
 
 def test_the_example_names_what_the_ten_are(root: Path, tmp_path: Path) -> None:
