@@ -34,13 +34,17 @@ fleet-up: $(VENV)/.installed-for-tests
 fleet-down: $(BIN)/python
 	@$(BIN)/python tools/fleet.py down
 
+# A file of tests stays in one process, because its tests share what they set up.
+SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-for-tests
 	sh tools/system-packages.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 test-faults: $(VENV)/.installed-for-tests
 	sh tools/system-packages.sh
-	$(BIN)/python -m pytest tests/faults $$($(BIN)/python tests/faults/rows.py)
+	$(BIN)/python -m pytest $(SPREAD) tests/faults $$($(BIN)/python tests/faults/rows.py)
 
 bench: $(VENV)/.installed-for-tests
 	$(BIN)/python benchmarks/run.py

@@ -19,7 +19,7 @@ from work import Ended, Work
 from edgewright.core.verdict import Incident
 from edgewright.store.telemetry import Telemetry
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SPELLS = 12
 """Times that the service is watched before the test gives up waiting for an incident; each adds a burner per core."""
