@@ -16,12 +16,20 @@ import pytest
 import tiny
 
 import edgewright
-from edgewright.device import durable, install, processes
-from edgewright.device.boot_counter import BootCounter, alone
+from edgewright.device import boot_counter, durable, install, processes, supervise
+from edgewright.device.boot_counter import ENDS, ENDS_S, BootCounter, alone
 from edgewright.device.journal import Journal
 from edgewright.device.release import Layout
 from edgewright.device.serving import Serving
 
+BOOT = """
+import sys
+from edgewright.device import boot_counter, supervise
+if sys.argv[2]:
+    boot_counter.boot_id = lambda: sys.argv[2]
+supervise.STEADY_S = float(sys.argv[3])
+sys.exit(supervise.main([sys.argv[1]]))
+"""
 OLD, NEW = "1-" + "a" * 12, "2-" + "b" * 12
 SOURCE = Path(edgewright.__file__).parent.parent
 
@@ -47,10 +55,10 @@ class Device:
     def names(self) -> tuple[str | None, str | None]:
         return self.layout.linked(self.layout.current), self.layout.linked(self.layout.previous)
 
-    def boot(self) -> subprocess.Popen[bytes]:
-        """The supervisor, started as a boot would: nobody has wished anything."""
+    def boot(self, boot_id: str = "", steady_s: float = supervise.STEADY_S) -> subprocess.Popen[bytes]:
+        """The supervisor, started as a boot would (that of `boot_id`): nobody has wished anything."""
         return subprocess.Popen(
-            [sys.executable, "-m", "edgewright.device.supervise", self.layout.root],
+            [sys.executable, "-c", BOOT, self.layout.root, boot_id, str(steady_s)],
             stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(SOURCE)}, start_new_session=True,
         )  # fmt: skip
 
@@ -59,6 +67,23 @@ class Device:
         while not condition():
             assert time.monotonic() < deadline, f"not in time: {what}; {self.serving.state()}"
             time.sleep(0.05)
+
+    def lasts(self, name: str) -> dict[str, Any]:
+        """Its agent, once it counts as having started well."""
+
+        def lasts() -> bool:
+            state, lasting = self.serving.state(), self.known().get("lasting") or {}
+            runs = processes.alive(state.get("supervisor")) and processes.alive(state.get("agent"))
+            return runs and state["phase"] == "serving" and state["release"] == lasting.get("release") == name
+
+        self.wait(lasts, f"{name} has lasted")
+        return dict(self.serving.state()["agent"])
+
+    def known(self) -> dict[str, Any]:
+        return durable.read_json(str(Path(self.layout.root, "boots.json"))) or {}
+
+    def ends(self) -> int:
+        return len((self.known().get("ends") or {}).get("at", []))
 
     def log(self) -> str:
         return Path(self.layout.log).read_text()
@@ -109,19 +134,75 @@ def test_starts_are_counted_over_boots_that_cut_the_power(device: Device) -> Non
     device.release(OLD)
     device.release(NEW, delay_ms=1)
     device.link(NEW, OLD)
-    for boots in (1, 2):
+    for boots, end in ((1, signal.SIGKILL), (1, signal.SIGTERM), (2, signal.SIGKILL)):
         supervisor = device.boot()
         device.wait(lambda: device.serving.serves(NEW), "the new release serves")
         agent = device.serving.state()["agent"]
-        supervisor.kill()
+        supervisor.send_signal(end)
         supervisor.wait()
         processes.wait_gone(agent, 10)
-        assert device.boots.tries(NEW) == boots
-    supervisor = device.boot()
-    device.wait(lambda: device.serving.serves(NEW), "a third start may still do well")
-    supervisor.terminate()
-    supervisor.wait()
-    assert device.boots.tries(NEW) == 2, "an end that was asked for is not held against it"
+        assert device.boots.tries(NEW) == boots, "an end that was asked for is not held against it"
+    device.boot()
+    device.wait(lambda: device.serving.serves(OLD), "the third start is not made")
+    assert "2 starts" in device.serving.state()["reverted"]["reason"]
+
+
+def test_a_release_that_ends_again_and_again_after_having_lasted_is_left(device: Device) -> None:
+    device.release(OLD)
+    device.release(NEW)
+    device.link(NEW, OLD)
+    device.boot(steady_s=0.0)
+    for ends in range(ENDS + 1):
+        assert device.ends() == ends
+        os.kill(device.lasts(NEW)["pid"], signal.SIGKILL)
+        device.wait(lambda ends=ends: device.ends() > ends, "the end is counted")
+    device.wait(lambda: device.serving.serves(OLD), "the old release serves")
+    assert device.names() == (OLD, NEW)
+    said = device.serving.state()["reverted"]["reason"]
+    assert f"{NEW} ended 4 times in " in said and "after having started" in said and "signal 9" in said
+    os.kill(device.lasts(OLD)["pid"], signal.SIGKILL)
+    device.wait(lambda: device.serving.serves(OLD), "an end of the old one is borne")
+    assert device.serving.follow(20.0) == "" and device.ends() == 0, "whoever wants it now forgets its past"
+
+
+def test_a_supervisor_that_is_killed_with_its_release_counts_and_a_reboot_does_not(device: Device) -> None:
+    device.release(OLD)
+    device.release(NEW)
+    device.link(NEW, OLD)
+    boots = [("x", signal.SIGKILL)] * 2 + [("y", signal.SIGTERM)] + [("y", signal.SIGKILL)] * (ENDS + 1)
+    for count, (boot_id, end) in enumerate(boots):
+        supervisor = device.boot(boot_id, steady_s=0.0)
+        agent = device.lasts(NEW)
+        assert device.ends() == (0, 1, 1, 1, 1, 2, 3)[count], "neither the reboot nor the end on request is one"
+        supervisor.send_signal(end)
+        supervisor.wait()
+        processes.wait_gone(agent, 10)
+    device.boot("y", steady_s=0.0)
+    device.wait(lambda: device.serving.serves(OLD), "the old release serves")
+    assert "4 times" in device.serving.state()["reverted"]["reason"]
+
+
+def test_ends_far_apart_are_borne(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    device.release(NEW)
+    now = 1e6
+    monkeypatch.setattr(boot_counter.time, "monotonic", lambda: now)
+    for _ in range(3 * ENDS):
+        device.boots.ended(NEW)
+        assert device.boots.used_up(NEW, "it ended") == ""
+        now += ENDS_S / ENDS + 1
+    for _ in range(ENDS):
+        device.boots.ended(NEW)
+    assert "ended 5 times in 402 s" in device.boots.used_up(NEW, "it ended")
+    now += 10 * ENDS_S
+    assert device.boots.used_up(NEW, "it ended") == ""
+
+
+def test_a_release_with_more_tries_may_end_more_often(device: Device) -> None:
+    patient = Device(Path(device.layout.root), tries=5)
+    patient.release(NEW)
+    for ends in range(1, 7):
+        device.boots.ended(NEW)
+        assert bool(device.boots.used_up(NEW, "it ended")) == (ends > 5)
 
 
 def test_nothing_is_reverted_while_an_installer_is_at_work(device: Device) -> None:

@@ -72,6 +72,11 @@ def test_a_system_unit_is_hardened_and_still_reaches_its_devices(tmp_path: Path,
     assert ("IPAddressDeny=any" in lines) is (serve == {}), "only the loopback alone is shut off from the rest"
 
 
+@pytest.mark.parametrize(("serve", "starts"), [({}, 5), ({"tries": 3}, 5), ({"tries": 10}, 12)])
+def test_systemd_gives_up_after_the_boot_counter_alone(serve: dict[str, Any], starts: int) -> None:
+    assert f"StartLimitBurst={starts}" in units.unit("/var/lib/edgewright", SYSTEM, serve).splitlines()
+
+
 @analyser
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=40))

@@ -21,7 +21,7 @@ from faulty import (
 )
 
 from edgewright.core.config import GoalConfig
-from edgewright.device import processes
+from edgewright.device import durable, processes
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +33,15 @@ def patient(old_board: Board) -> Iterator[Board]:
     for score in (0.3, 0.5):
         assert install(old_board, old_board.bundle(score=score)).code == 0
     yield old_board
+    processes.end(processes.identity(started.pid), 12.0)
+    started.wait()
+
+
+@pytest.fixture
+def hasty(board: Board) -> Iterator[Board]:
+    """A device whose supervisor takes a moment for what it takes 20 s for elsewhere: to have started well."""
+    started = supervise(board, STEADY_S=0.1)
+    yield board
     processes.end(processes.identity(started.pid), 12.0)
     started.wait()
 
@@ -50,6 +59,7 @@ def marked(name: str, outcome: str, *values: Any) -> Any:
 
 
 KEPT = "the old release never stops answering; the reason is told: "
+AGAIN = "after the fourth time in ten minutes the device goes back to the release before by itself; how often is told"
 BACK = "the old release is back at once; the reason is told: "
 
 
@@ -100,6 +110,47 @@ def test_a_crash_after_the_bake_time(normal: Board) -> None:
     first = serving(normal)["pid"]
     wait_for(lambda: serving(normal).get("pid", first) != first)
     assert_one_whole_release(normal, bundle)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        marked("F12 a service that crashes some time after each start, again and again", AGAIN,
+               {"crash_after_s": 2}, "ended with status 7"),
+        marked("F12 a service that leaks until it is killed for its memory, again and again", AGAIN,
+               {"leak_mb_s": 100, "cap_mb": 250}, "ended with signal 9"),
+    ],
+)  # fmt: skip
+def test_ends_again_and_again(hasty: Board, model: dict[str, Any], said: str) -> None:
+    old = hasty.bundle(score=0.5)
+    assert install(hasty, old).code == 0
+    assert install(hasty, hasty.bundle(**model)).code == 0
+    wait_for(lambda: serving(hasty).get("release") == old.digest)
+    reason = state(hasty)["reverted"]["reason"]
+    assert "ended 4 times in " in reason and said in reason
+    assert_one_whole_release(hasty, old)
+    assert hasty.names()[1] == state(hasty)["reverted"]["from"], "what failed is kept to be looked at"
+
+
+@pytest.mark.fault(
+    "F12 a service that is killed now and then", outcome="it is started again, and is not gone back from"
+)
+def test_ends_now_and_then(hasty: Board) -> None:
+    bundle = hasty.bundle(score=0.5)
+    assert install(hasty, bundle).code == 0
+    for _ in range(2):
+        agent = lasting(hasty)
+        processes.end(agent, 0.0)
+        wait_for(lambda agent=agent: lasting(hasty) != agent)
+    assert_one_whole_release(hasty, bundle)
+    assert not state(hasty)["reverted"]
+
+
+def lasting(board: Board) -> dict[str, Any] | None:
+    """The agent, as soon as it counts as having started well."""
+    wait_for(lambda: "lasting" in (durable.read_json(str(board.root / "boots.json")) or {}))
+    agent = state(board).get("agent")
+    return agent if processes.alive(agent) else None
 
 
 @pytest.mark.fault(

@@ -66,9 +66,17 @@ class Engine:
                 except FileExistsError:
                     return
             os._exit(7)
+        def cap():
+            import resource
+            with builtins.open("/proc/self/statm") as file:
+                used = int(file.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + (model["cap_mb"] << 20),) * 2)
         def leak():
             while True:
-                piece = bytearray(model["leak_mb_s"] << 18)
+                try:
+                    piece = bytearray(model["leak_mb_s"] << 18)
+                except MemoryError:
+                    os.kill(os.getpid(), 9)
                 for index in range(0, len(piece), 4096):
                     piece[index] = 1
                 self.leaked.append(piece)
@@ -77,6 +85,8 @@ class Engine:
             threading.Thread(target=later, daemon=True).start()
         if model.get("leak_mb_s"):
             self.leaked = []
+            if model.get("cap_mb"):
+                cap()
             threading.Thread(target=leak, daemon=True).start()
 
     def run(self, feeds):

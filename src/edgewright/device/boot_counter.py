@@ -1,10 +1,12 @@
 """The boot counter: how often `current` was started without lasting, and the way back where it never does.
 
-boots.json   {"tries": {release: starts that did not last}, "failed": {release: reason}, "reverting"?, "reverted"?}
+boots.json   {"tries": {release: starts that did not last}, "failed": {release: reason}, "reverting"?, "reverted"?,
+              "lasting"?: {"release", "boot"}, "ends"?: {"release", "boot", "at": [seconds of the monotonic clock]}}
 
 A start is counted before it is made, so that a release which takes the whole board down with it is counted too; it is
 forgotten once the release has lasted. `tries` starts in a row without lasting bring `previous` back, with no host and
-no network. A release that failed so is not gone back to again: two that fail never take turns.
+no network. So do more than ENDS ends within ENDS_S of a release that had lasted each time: a leak, or a crash that
+takes its time. A release that failed so is not gone back to again: two that fail never take turns.
 """
 
 from __future__ import annotations
@@ -13,14 +15,18 @@ import contextlib
 import fcntl
 import os
 import time
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
-from edgewright.device import durable, reserve, whole
+from edgewright.device import durable
 from edgewright.device.journal import Journal
+from edgewright.device.lease import boot_id
 from edgewright.device.release import Layout
 
 TRIES = 3
 """Starts in a row that may fail, where the release does not say (`serve.tries`)."""
+ENDS, ENDS_S = 3, 600.0
+"""Ends of a release that had lasted which are borne within so many seconds; as many as `serve.tries`, if that is more.
+Seconds of the monotonic clock within one boot: boards have no other to trust."""
 KEPT = 20
 """Releases that are remembered as failed."""
 
@@ -34,25 +40,55 @@ class BootCounter(object):
         self._count(name, self.tries(name) + 1)
 
     def forgive(self, name: str) -> None:
-        """The release was ended on request: its last start is not held against it."""
+        """The release is ended on request: neither its last start nor its end is held against it."""
         self._count(name, max(0, self.tries(name) - 1))
 
     def lasted(self, name: str) -> None:
-        """The release has started well, or somebody wants it in spite of all: its starts are forgotten."""
+        """The release has started well: its starts are forgotten. From now on an end is one that nobody asked for,
+        unless `forgive` says otherwise before it."""
         known = self._read()
-        if known["tries"].get(name) or name in known["failed"]:
-            known["tries"].pop(name, None)
-            known["failed"].pop(name, None)
+        known["tries"].pop(name, None)
+        known["failed"].pop(name, None)
+        known["lasting"] = {"release": name, "boot": boot_id()}
+        self._write(known)
+
+    def ended(self, name: str) -> None:
+        """The release, which had lasted, has ended by itself."""
+        known = self._read()
+        known.pop("lasting", None)
+        known["ends"] = {"release": name, "boot": boot_id(), "at": [*self._ends(known, name), time.monotonic()]}
+        self._write(known)
+
+    def lost(self, name: str) -> None:
+        """A supervisor begins. Where the release had lasted in this very boot and nobody has asked for its end, it has
+        ended together with the supervisor before: that one was killed, perhaps for the same memory."""
+        lasting, boot = self._read().get("lasting"), boot_id()
+        if boot and lasting == {"release": name, "boot": boot}:
+            self.ended(name)
+
+    def wanted(self, name: str) -> None:
+        """Somebody wants the release in spite of all: its past is forgotten."""
+        known = self._read()
+        past = [known["tries"].pop(name, None), known["failed"].pop(name, None), known.pop("ends", None)]
+        if any(past):
             self._write(known)
 
     def tries(self, name: str) -> int:
         """Starts in a row that have not lasted."""
         return int(self._read()["tries"].get(name, 0))
 
-    def exhausted(self, name: str) -> bool:
-        """Whether the release has used up its starts."""
+    def used_up(self, name: str, reason: str) -> str:
+        """Why the release is not to be started again, `reason` being that of the last time; "" where it may be."""
         serve = (self._layout.describe(name) or {}).get("serve") or {}
-        return self.tries(name) >= max(1, int(serve.get("tries") or TRIES))
+        allowed, tries = max(1, int(serve.get("tries") or TRIES)), self.tries(name)
+        ends = self._ends(self._read(), name)
+        if tries >= allowed:
+            return "%d starts of %s failed, the last because %s" % (tries, name, reason)
+        if len(ends) > max(allowed, ENDS):
+            span = max(1.0, time.monotonic() - ends[0])
+            said = (name, len(ends), span, reason)
+            return "%s ended %d times in %.0f s after having started, the last time because %s" % said
+        return ""
 
     def way_back(self, name: str) -> Optional[str]:
         """The release to go back to from `name`; None where there is none that has not failed itself. That of an
@@ -82,10 +118,6 @@ class BootCounter(object):
             back = self.way_back(name)
             if back is None:
                 return None
-            damaged = [path for path in whole.damaged(self._layout, back) if path != whole.MANIFEST]
-            if damaged:  # remembered, so that its files are not all read again at every try
-                self.note(back, "it is damaged on this device (%s)" % whole.listed(damaged))
-                return None
             self.note(name, reason)
             known = self._read()
             known["reverting"] = {"from": name, "to": back, "reason": reason[:300], "wall": time.time()}
@@ -101,10 +133,6 @@ class BootCounter(object):
         decided = known.get("reverting")
         if not decided:
             return
-        with reserve.spent(self._layout):
-            self._go(known, decided)
-
-    def _go(self, known: Dict[str, Any], decided: Mapping[str, Any]) -> None:
         layout, bad, back = self._layout, str(decided["from"]), str(decided["to"])
         if layout.linked(layout.current) == bad:
             layout.point(layout.current, back)
@@ -129,13 +157,25 @@ class BootCounter(object):
                 found[part] = {}
         return found
 
+    @staticmethod
+    def _ends(known: Dict[str, Any], name: str) -> List[float]:
+        """When the release ended after having lasted, the oldest first: in this boot, and not too long ago."""
+        found = known.get("ends")
+        if not isinstance(found, dict) or (found.get("release"), found.get("boot")) != (name, boot_id()):
+            return []
+        at, now = found.get("at"), time.monotonic()
+        times = at if isinstance(at, list) else []
+        return sorted(end for end in times if isinstance(end, float) and 0 <= now - end <= ENDS_S)
+
     def _count(self, name: str, tries: int) -> None:
+        """A start or an end on request: whatever ran before, runs no more."""
         known = self._read()
+        known.pop("lasting", None)
         known["tries"] = {name: tries}
         self._write(known)
 
     def _write(self, known: Dict[str, Any]) -> None:
-        reserve.write_json(self._layout, self._path, known)
+        durable.write_json(self._path, known)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from edgewright.device import durable, handover, notify, processes, reserve
+from edgewright.device import durable, handover, notify, processes
 from edgewright.device.boot_counter import BootCounter, alone
 from edgewright.device.child import Child
 from edgewright.device.log import Log
@@ -71,6 +71,9 @@ class Supervisor(object):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, handover.HELD)
         self.again = True
         self._finish_revert()
+        current = self.layout.linked(self.layout.current)
+        if current and self.serving is None:
+            self._count(self.boots.lost, current)
         while not self.stopping:
             if self.paused_by is not None and not processes.alive(self.paused_by):
                 self.again = True  # whoever paused the service was killed before it could end the pause
@@ -84,10 +87,7 @@ class Supervisor(object):
             self._feed_watchdog()
             self._sleep(0.5)
         self.notifier.stopping()
-        if self.serving and self.serving.alive() and not self.serving.lasted:
-            self._count(self.boots.forgive, self.serving.name)
-        self._end(self.serving)
-        self.serving = None
+        self._rest()
         self._tell("stopped")
         return 0
 
@@ -115,19 +115,27 @@ class Supervisor(object):
             left = handover.Inheritance(self.listening, self.bound, self.serving)
             handover.become(self.layout, code, left, self.notifier, self.log)
         if name and control.get("token") != self.token and processes.alive(control.get("by")):
-            self._count(self.boots.lasted, name)  # somebody wants it now: its past is not held against it
+            self._count(self.boots.wanted, name)
         self.token, paused = control.get("token"), bool(control.get("paused")) and processes.alive(control.get("by"))
         self.asked_by = control.get("by")
         self.paused_by = control.get("by") if paused else None
         if name is None or paused:
-            self._end(self.serving)
-            self.serving = None
+            self._rest()
             self._tell("paused" if paused else "empty")
             return
         if self.serving and self.serving.name == name and self.serving.alive():
             self._tell("serving")
             return
+        if self._go_back(name, "the device or its supervisor ended with it"):
+            name = self.layout.linked(self.layout.current) or name
         self._start(name)
+
+    def _rest(self) -> None:
+        """Ends the agent because somebody wishes it."""
+        if self.serving and self.serving.alive():
+            self._count(self.boots.forgive, self.serving.name)
+        self._end(self.serving)
+        self.serving = None
 
     def _look_after(self) -> None:
         """Starts the agent again when it has ended, later each time, and not for ever."""
@@ -149,8 +157,12 @@ class Supervisor(object):
             self.serving.exit_noted = True
             lived = time.monotonic() - self.serving.started
             self.failures = 1 if lived > STEADY_S else self.failures + 1
-            self.log.write("the agent of %s ended with %s" % (self.serving.name, self.serving.status()))
-            self._back_off()
+            said = "ended with %s" % self.serving.status()
+            self.log.write("the agent of %s %s" % (self.serving.name, said))
+            if self.serving.lasted and self.serving.name == name:
+                self._count(self.boots.ended, name)
+            if self._back_off("it " + said):
+                name = self.layout.linked(self.layout.current) or name
         if not self.failed and time.monotonic() >= self.not_before:
             self._start(name)
 
@@ -177,9 +189,9 @@ class Supervisor(object):
 
     def _go_back(self, name: str, reason: str) -> bool:
         """To the release before, where this one has used up its starts and no installer is there to judge it."""
-        if processes.alive(self.asked_by) or not self.boots.exhausted(name):
+        said = "" if processes.alive(self.asked_by) else self.boots.used_up(name, reason)
+        if not said:
             return False
-        said = "%d starts of %s failed, the last because %s" % (self.boots.tries(name), name, reason)
         try:
             back = self.boots.revert(name, said)
             if back is None:
@@ -227,6 +239,7 @@ class Supervisor(object):
             return
         reason = child.wait_ready(READY_S, self._waiting)
         if not reason:
+            child.started = time.monotonic()  # what takes long to load has not lasted by that
             self.serving, self.was_ready = child, True
             self._end(old)
             self._tell("serving")
@@ -242,10 +255,11 @@ class Supervisor(object):
             self.log.write("%s did not start: %s" % (name, reason))
             self._back_off(reason)
 
-    def _back_off(self, reason: str = "it keeps ending") -> None:
+    def _back_off(self, reason: str) -> bool:
+        """Lets time pass before the next start, more each time; True where that is one of the release before."""
         assert self.serving is not None
         if self._go_back(self.serving.name, reason):
-            return
+            return True
         waited_for = processes.alive(self.asked_by) and not self.was_ready
         if self.failures >= (FIRST_FAILURES if waited_for else FAILURES):
             others = self.boots.failed()
@@ -253,10 +267,11 @@ class Supervisor(object):
             previous = self.layout.linked(self.layout.previous)
             also = "; %s failed before: %s" % (previous, others[previous]) if previous in others else ""
             self._fail(reason + also)
-            return
+            return False
         pause = min(PAUSES_S[0] * 2 ** (self.failures - 1), PAUSES_S[1])
         self.not_before = time.monotonic() + pause
         self._tell("restarting", reason)
+        return False
 
     def _fail(self, reason: str) -> None:
         self.failed, self.retry_at = reason, time.monotonic() + RETRY_S
@@ -315,7 +330,7 @@ class Supervisor(object):
             "hands_over": True,  # it can become another version of itself
         }
         try:
-            reserve.write_json(self.layout, self.layout.state, state)
+            durable.write_json(self.layout.state, state)
         except OSError as error:
             self.log.write("state.json cannot be written: %s" % error)
         told = "%s %s %s" % (phase, self.serving.name if self.serving else "", reason)

@@ -27,7 +27,8 @@ CLASSES = ("char-video4linux", "char-media", "char-drm")
 """Groups of /proc/devices that are allowed as a whole: a camera may be plugged in later."""
 GROUPS = ("HwHiAiUser", "video", "render")
 """Groups that own those nodes; those that a device has are joined."""
-START_LIMIT = {"StartLimitIntervalSec": "120", "StartLimitBurst": "5"}
+START_LIMIT_S, STARTS = 120, 5
+"""How often systemd starts a supervisor that keeps dying, at least; the boot counter's turn comes before that."""
 WATCHDOG_MARGIN_S = 30.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -56,9 +57,11 @@ def unit(root: str, host: Host, serve: Mapping[str, Any]) -> str:
     if system:
         service += _hardening(root, host, serve)
     head = [("Description", "Edgewright service in %s" % _text(root)), ("After", "network.target")]
+    starts = max(STARTS, int(serve.get("tries") or 0) + 2)
+    limit = [("StartLimitIntervalSec", "%d" % START_LIMIT_S), ("StartLimitBurst", "%d" % starts)]
     wanted_by = "multi-user.target" if system else "default.target"
     sections = [
-        ("Unit", head + list(START_LIMIT.items())),
+        ("Unit", head + limit),
         ("Service", service),
         ("Install", [("WantedBy", wanted_by)]),
     ]
