@@ -15,9 +15,9 @@ import contextlib
 import fcntl
 import os
 import time
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
-from edgewright.device import durable
+from edgewright.device import durable, reserve, whole
 from edgewright.device.journal import Journal
 from edgewright.device.lease import boot_id
 from edgewright.device.release import Layout
@@ -118,6 +118,10 @@ class BootCounter(object):
             back = self.way_back(name)
             if back is None:
                 return None
+            damaged = [path for path in whole.damaged(self._layout, back) if path != whole.MANIFEST]
+            if damaged:  # remembered, so that its files are not all read again at every try
+                self.note(back, "it is damaged on this device (%s)" % whole.listed(damaged))
+                return None
             self.note(name, reason)
             known = self._read()
             known["reverting"] = {"from": name, "to": back, "reason": reason[:300], "wall": time.time()}
@@ -133,6 +137,10 @@ class BootCounter(object):
         decided = known.get("reverting")
         if not decided:
             return
+        with reserve.spent(self._layout):
+            self._go(known, decided)
+
+    def _go(self, known: Dict[str, Any], decided: Mapping[str, Any]) -> None:
         layout, bad, back = self._layout, str(decided["from"]), str(decided["to"])
         if layout.linked(layout.current) == bad:
             layout.point(layout.current, back)
@@ -175,7 +183,7 @@ class BootCounter(object):
         self._write(known)
 
     def _write(self, known: Dict[str, Any]) -> None:
-        durable.write_json(self._path, known)
+        reserve.write_json(self._layout, self._path, known)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from edgewright.device import durable, handover, notify, processes
+from edgewright.device import durable, handover, notify, processes, reserve
 from edgewright.device.boot_counter import BootCounter, alone
 from edgewright.device.child import Child
 from edgewright.device.log import Log
@@ -330,7 +330,7 @@ class Supervisor(object):
             "hands_over": True,  # it can become another version of itself
         }
         try:
-            durable.write_json(self.layout.state, state)
+            reserve.write_json(self.layout, self.layout.state, state)
         except OSError as error:
             self.log.write("state.json cannot be written: %s" % error)
         told = "%s %s %s" % (phase, self.serving.name if self.serving else "", reason)
