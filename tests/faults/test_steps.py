@@ -8,15 +8,16 @@ import pytest
 from board import Board
 from faulty import (
     AT_STEP,
-    Installer,
     assert_one_whole_release,
     begin,
     install,
     power_off,
     recover,
+    recovered,
     serving,
     state,
     supervise,
+    told,
     wait_for,
 )
 
@@ -44,9 +45,14 @@ def fault(tmp_path: Path, step: str, when: str, what: str) -> str:
     return AT_STEP.format(step=step, when=when, what=what, sign=str(tmp_path / "met"))
 
 
+def is_open(step: str, when: str) -> bool:
+    """Whether an installation that was met there has begun and has not come to its end."""
+    return (step, when) not in ((STEPS[0], "before"), (STEPS[-1], "after"))
+
+
 @pytest.mark.fault(
     "F1 the installer is killed before or after any step of its journal",
-    outcome="one whole release serves, the old or the new; the next operation finishes or undoes the rest",
+    outcome="one whole release serves, the old or the new; the next operation finishes or undoes the rest, and says so",
 )
 @pytest.mark.parametrize("when", SIDES)
 @pytest.mark.parametrize("step", STEPS)
@@ -55,8 +61,12 @@ def test_killed(old_board: Board, tmp_path: Path, step: str, when: str) -> None:
     before = old_board.names()
     assert install(old_board, new, fault(tmp_path, step, when, "kill")).code == -9
     assert serving(old_board)["release"] in (old.digest, new.digest)
-    assert recover(old_board).code == 0
+    assert told(old_board)["unfinished"] == is_open(step, when)
+    said = recovered(old_board)
     kept = assert_one_whole_release(old_board, old, new)
+    assert bool(said) == is_open(step, when) and told(old_board)["unfinished"] is False
+    assert not said or said.endswith("it was serving already, and is kept.") == (kept == new)
+    assert not said or kept == new or f"{before[0]} is " in said
     assert kept == new or old_board.names() == before, "the predecessor is what it was"
     assert kept == old or old_board.names()[1] == before[0]
     assert old_board.journal()[-1]["step"] in ("committed", "refused", "rolled back")
@@ -75,14 +85,21 @@ def test_failed(old_board: Board, tmp_path: Path, step: str, when: str) -> None:
     answer = install(old_board, new, fault(tmp_path, step, when, "error"))
     assert (tmp_path / "met").exists()
     assert answer.code == 3 and "Input/output error" in answer.message
-    assert recover(old_board).code == 0
+    said = recovered(old_board)
     assert_one_whole_release(old_board, old)
     assert old_board.names() == before
+    last = told(old_board)["last"]
+    if (step, when) == ("begun", "before"):
+        return  # nothing was begun
+    assert last["op"] == "install" and last["release"].endswith(new.digest[:12]) and not last["over"]
+    assert ("Input/output error" in last["reason"]) == (said == ""), last
+    assert before[0] in last["outcome"]
 
 
 @pytest.mark.fault(
     "F3 the installer hangs before or after any step of its journal",
-    outcome="a release serves meanwhile, a second installer is told, and once it is ended one whole release remains",
+    outcome="a release serves meanwhile, a second installer is told, `status` says where it hangs, and once it is "
+    "ended one whole release remains",
 )
 @pytest.mark.parametrize("when", SIDES)
 @pytest.mark.parametrize("step", STEPS)
@@ -93,10 +110,16 @@ def test_hung(old_board: Board, tmp_path: Path, step: str, when: str) -> None:
         assert not hung.ended(), hung.answer()
     assert serving(old_board)["release"] in (old.digest, new.digest)
     assert "at work" in recover(old_board).message
-    assert Installer(old_board, "status", {}).answer().said["unfinished"] in (True, False)
+    now = told(old_board)
+    assert now["unfinished"] == is_open(step, when)
+    if now["unfinished"]:
+        reached = old_board.journal()[-1]["step"]
+        assert (now["last"]["step"], now["last"]["outcome"]) == (reached, "it is at work")
     hung.kill()
     hung.answer()
-    assert recover(old_board).code == 0
+    if is_open(step, when):
+        assert told(old_board)["last"]["outcome"] == "the next operation finishes or undoes it"
+    assert bool(recovered(old_board)) == is_open(step, when)
     assert_one_whole_release(old_board, old, new)
 
 
@@ -115,7 +138,7 @@ def test_rebooted(old_board: Board, tmp_path: Path, step: str) -> None:
     hung.answer()
     started = supervise(old_board)
     assert_one_whole_release(old_board, old, new)
-    assert recover(old_board).code == 0
+    assert bool(recovered(old_board)) == is_open(step, "after")
     assert_one_whole_release(old_board, old, new)
     processes.end(processes.identity(started.pid), 12.0)
     started.wait()
@@ -132,7 +155,8 @@ def test_rebooted(old_board: Board, tmp_path: Path, step: str) -> None:
 def test_killed_during_the_first(board: Board, tmp_path: Path, step: str) -> None:
     bundle = board.bundle()
     assert install(board, bundle, fault(tmp_path, step, "after", "kill")).code == -9
-    assert install(board, bundle).code == 0
+    answer = install(board, bundle)
+    assert answer.code == 0 and f"after the step `{step}`: the installer was interrupted" in answer.said["recovered"]
     assert_one_whole_release(board, bundle)
 
 
@@ -148,3 +172,4 @@ def test_killed_while_the_service_rests(old_board: Board) -> None:
     measured.answer()
     wait_for(lambda: state(old_board)["phase"] == "serving")
     assert_one_whole_release(old_board, old)
+    assert "ended after the step `assembled`" in recovered(old_board)

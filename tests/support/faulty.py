@@ -21,6 +21,8 @@ from board import Board, ask, health
 from survival import asked
 
 from edgewright.core.config import ServeConfig
+from edgewright.device import install as device_install
+from edgewright.device.journal import Journal
 from edgewright.device.release import parse_manifest
 from edgewright.pipeline.bundle import Bundle
 
@@ -143,6 +145,29 @@ def install_as_it_is(board: Board, bundle: Bundle) -> Answer:
 def recover(board: Board) -> Answer:
     """What the next host to come along asks first: it ends what was cut."""
     return Installer(board, "missing", {"sizes": {}}).answer()
+
+
+def recovered(board: Board) -> str:
+    """What the next host to come along is told of an operation that was cut, "" where none was: which, how far it had
+    come, and what became of it. Who asks later is told the same."""
+    opened = Journal(board.layout.journal).open_installation()
+    answer = recover(board)
+    assert answer.code == 0, answer
+    said = str(answer.said["recovered"])
+    if opened is None:
+        assert said == ""
+        return said
+    release, step = opened[0]["release"], opened[-1]["step"]
+    assert f"{release} ended after the step `{step}`: the installer was interrupted; " in said
+    last = told(board)["last"]
+    assert (last["release"], last["step"], last["over"]) == (release, step, False), last
+    assert said.endswith(f"; {last['outcome']}."), (said, last)
+    return said
+
+
+def told(board: Board) -> dict[str, Any]:
+    """What `status` says."""
+    return device_install.status(board.layout, {})
 
 
 def roll_back(board: Board, fault: str = "") -> Answer:

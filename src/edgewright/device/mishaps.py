@@ -16,18 +16,17 @@ def last(records: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
     "reason", "outcome": what became of the device, "wall", "over": whether an operation has ended well since}."""
     found: Optional[Dict[str, Any]] = None
     begun: Dict[str, Any] = {}
-    step = ""
+    step, opened = "", False
     for record in records:
         if record["step"] == "begun":
-            begun, step = record, "begun"
+            begun, step, opened = record, "begun", True
         elif record["step"] not in ENDS:
             step = record["step"]
         elif record["step"] == "committed" and not record.get("recovered"):
-            begun, found = {}, dict(found, over=True) if found else None
-        elif begun or record["step"] == "refused":  # without one that was begun: a journal that had rotted
-            found = _told(begun, step, record)
-            begun = {}
-    if begun:  # it is at work, or was interrupted and nobody has come since to end it
+            step, opened, found = "committed", False, dict(found, over=True) if found else None
+        elif opened or record["step"] != "reverted":  # the latter is no end of an operation if none was open
+            found, opened = _told(begun, step, record), False
+    if opened:  # it is at work, or was interrupted and nobody has come since to end it
         at_work = processes.alive(begun.get("by"))
         found = _told(begun, step, {"reason": "" if at_work else INTERRUPTED, "wall": records[-1].get("wall")})
         found["outcome"] = "it is at work" if at_work else "the next operation finishes or undoes it"

@@ -11,7 +11,7 @@ from edgewright.core.contracts import Link
 from edgewright.core.errors import DeviceError
 from edgewright.core.record import Record
 from edgewright.pipeline.connect import connect
-from edgewright.pipeline.device_program import operate
+from edgewright.pipeline.device_program import TIMEOUT_S, operate
 from edgewright.pipeline.lease import held
 from edgewright.pipeline.project import Project
 
@@ -60,10 +60,14 @@ def rollback(project: Project, *, dry_run: bool = False, take_over: bool = False
     return tuple(asyncio.run(work()))
 
 
-async def roll_back(name: str, link: Link, *, dry_run: bool = False, take_over: bool = False) -> RolledBack:
-    """One device back on the release before; `dry_run` says which that is."""
+async def roll_back(
+    name: str, link: Link, *, dry_run: bool = False, take_over: bool = False, timeout_s: float = TIMEOUT_S
+) -> RolledBack:
+    """One device back on the release before; `dry_run` says which that is. DeviceError where it has none, or does not
+    end within `timeout_s`; RejectedRelease where the release before is damaged or does not start."""
     if not dry_run:
-        return _rolled_back(name, link, await held(link, "rollback", {}, take_over=take_over))
+        answer = await held(link, "rollback", {}, take_over=take_over, timeout_s=timeout_s)
+        return _rolled_back(name, link, answer)
     status = await operate(link, "status", {})
     previous, current = status.get("previous"), status.get("current") or {}
     if not previous:
