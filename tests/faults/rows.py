@@ -26,10 +26,6 @@ BORROWED = {
         "F14 a release that had started well ends together with its supervisor, again and again",
         "the ends are counted: the device goes back to the release before; reboots do not count",
     ),
-    f"{DEVICE}/test_boot_counter.py::test_a_supervisor_that_is_killed_with_its_release_counts_and_a_reboot_does_not": (
-        "F14 a release that had started well ends together with its supervisor, again and again",
-        "the ends are counted: the device goes back to the release before; reboots do not count",
-    ),
     f"{DEVICE}/test_boot_counter.py::test_two_releases_that_fail_do_not_take_turns": (
         "F14 two releases that both fail",
         "they do not take turns; the state names both reasons",
