@@ -309,6 +309,26 @@ def test_connections_that_are_dropped_at_the_door_are_tried_again(
     asyncio.run(story())
 
 
+def test_ten_links_at_once_get_past_a_server_that_lets_few_knock(tmp_path: Path, scheme: str) -> None:
+    device = Sshd(tmp_path / "busy", options="MaxStartups 2:100:2\nLogLevel VERBOSE")
+
+    async def enter(number: int) -> str:
+        link = await _open(device, scheme)
+        try:
+            return (await link.run(["echo", f"link {number}"])).stdout
+        finally:
+            await link.close()
+
+    async def story() -> None:
+        assert await asyncio.gather(*map(enter, range(10))) == [f"link {number}\n" for number in range(10)]
+
+    try:
+        asyncio.run(story())
+        assert "past MaxStartups" in device.log.read_text(), "some were really turned away"
+    finally:
+        device.stop()
+
+
 def test_talkative_login_scripts_are_not_taken_for_answers(tmp_path: Path, scheme: str) -> None:
     device = Sshd(
         tmp_path / "talks", options='ForceCommand echo "Welcome!"; echo oops >&2; eval "$SSH_ORIGINAL_COMMAND"'
