@@ -110,6 +110,21 @@ def test_layers_are_ranked_by_the_noise_that_eight_bits_add(model, samples):
     assert 10 < ranked[0].sqnr_db <= ranked[-1].sqnr_db < 80
 
 
+@pytest.mark.parametrize("batch", [2, 4, 8])
+def test_layers_have_the_same_ranks_in_a_batch(model, samples, batch, tmp_path):
+    alone = emit.read_graph(model.path)
+    small(tmp_path / "batch.onnx", [batch, 3, 16, 16])
+    graph = emit.read_graph(tmp_path / "batch.onnx")
+    ranks = [sensitivity.rank(each, Calibration(samples, TASK, *emit.ports(each, TASK), 4)) for each in (alone, graph)]
+    assert [layer.name for layer in ranks[0]] == [layer.name for layer in ranks[1]]
+
+
+def test_a_mixed_model_is_built_for_a_batch(build, model, samples):
+    result, _ = build(model, replace(recipes(model)["mixed"], batch=4), samples)
+    assert result.service.engines["main"].inputs[0].shape == (4, 3, 16, 16)
+    assert any("stay in FP16" in note for note in result.notes)
+
+
 def test_a_model_with_quantisation_of_its_own_is_taken_over_and_never_calibrated(build, tmp_path, model, samples):
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 

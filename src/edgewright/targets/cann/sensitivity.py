@@ -7,7 +7,7 @@ Quantization", 2021, section 4.5). The weakest are left in FP16; the check says 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -32,7 +32,8 @@ class Layer:
 
 
 def rank(graph: Any, data: Calibration) -> tuple[Layer, ...]:
-    """Every weighted layer with constant weights, the weakest first."""
+    """Every weighted layer with constant weights, the weakest first. Of a graph with a batch the samples go through
+    together, and the ranks are those of one by one."""
     stored = surgery.constants(graph)
     layers = [
         node
@@ -42,7 +43,7 @@ def rank(graph: Any, data: Calibration) -> tuple[Layer, ...]:
     wanted = list(dict.fromkeys(name for node in layers for name in (node.input[0], node.output[0])))
     session, names = _session(graph, wanted)
     noise = {node.name: [0.0, 0.0] for node in layers}
-    for feeds in islice(iter(data), SAMPLES):
+    for feeds in _batches(list(islice(iter(data), SAMPLES)), graph):
         seen = dict(zip(names, session.run(names, feeds), strict=True)) | feeds
         for node in layers:
             signal, error = _error(node, seen[node.input[0]], seen[node.output[0]], stored, surgery.opset(graph))
@@ -50,6 +51,15 @@ def rank(graph: Any, data: Calibration) -> tuple[Layer, ...]:
             noise[node.name][1] += error
     found = [Layer(name, _decibel(signal, error)) for name, (signal, error) in noise.items()]
     return tuple(sorted(found, key=lambda layer: layer.sqnr_db))
+
+
+def _batches(samples: Sequence[dict[str, Array]], graph: Any) -> Iterator[dict[str, Array]]:
+    """The samples in batches of the graph's own size; one that is not full is filled with the first samples."""
+    shapes = [value.type.tensor_type.shape for value in surgery.inputs(graph)]
+    size = max(1, next((int(shape.dim[0].dim_value) for shape in shapes if shape.dim), 1))
+    for at in range(0, len(samples), size):
+        batch = [samples[(at + k) % len(samples)] for k in range(size)]
+        yield {name: np.concatenate([one[name] for one in batch]) for name in batch[0]}
 
 
 def worst(ranked: Sequence[Layer]) -> tuple[Layer, ...]:
