@@ -25,6 +25,7 @@ SMALLEST, LARGEST = 2 << 10, 512 << 20
 APART = 1 << 20
 """From this size on a process of its own makes it, so that this one stays small and answers."""
 
+_remembered: set[tuple[str, str, str]] = set()
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
@@ -43,8 +44,12 @@ class Delta(Record):
 
 def remember(store: Store, bundle: Bundle) -> None:
     """Where a release that goes out lies here: the next one may be sent as what differs from it."""
+    place = (str(store.root), bundle.digest, str(bundle.path))
+    if place in _remembered:
+        return  # a fleet's devices all get it
     if store.get("shipped", bundle.digest, Bundle) != bundle:
         store.put("shipped", bundle.digest, bundle)
+    _remembered.add(place)
 
 
 async def deltas_for(store: Store, bundle: Bundle, live: str, wanted: Sequence[str], codecs: str) -> dict[str, Delta]:

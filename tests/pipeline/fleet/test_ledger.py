@@ -27,7 +27,7 @@ with Ledger(Path(sys.argv[1])) as ledger:
     rollout = ledger.newest() or ledger.begin("r", [Wave("w")], [Row(name, "", "p", 0) for name in names])
     step = int(sys.argv[2])
     while True:
-        ledger.move(rollout.id, names[step % 8], "live", Told(number=step))
+        ledger.move(rollout.id, {names[step % 8]: ("live", Told(number=step))})
         print(step, flush=True)
         step += 1
 """

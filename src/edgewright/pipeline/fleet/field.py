@@ -151,10 +151,12 @@ def _note(ledger: Ledger, found: tuple[Back, ...]) -> None:
     if rollout is None:
         return
     back = {item.device: item for item in found if item.state == ROLLED_BACK}
+    moved = {}
     for row in ledger.rows(rollout.id):
         if row.device in back and row.state == LIVE:
-            told = replace(row.told, detail=f"Rolled back to release {back[row.device].number} by an operator.")
-            ledger.move(rollout.id, row.device, FAILED, told)
+            said = f"Rolled back to release {back[row.device].number} by an operator."
+            moved[row.device] = FAILED, replace(row.told, detail=said)
+    ledger.move(rollout.id, moved)
 
 
 def _back(device: Device, answer: Back | EdgewrightError) -> Back:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -204,12 +204,8 @@ class _Hub:
         """One step; True where it was the last."""
         concurrency = self._fleet.config.rollout.concurrency
         step = next_step(self._waves, self._members.values(), concurrency, time.time())
-        if isinstance(step, Start):
-            for name in step.devices:
-                self._begin(name, SENDING)
-        elif isinstance(step, Ask):
-            for name in step.devices:
-                self._begin(name, ASKED)
+        if isinstance(step, (Start, Ask)):
+            self._begin(step.devices, SENDING if isinstance(step, Start) else ASKED)
         elif isinstance(step, Settle):
             self._put_wave(step.wave, replace(self._waves[step.wave], settled=time.time()))
         elif isinstance(step, Pass):
@@ -224,24 +220,29 @@ class _Hub:
             self._ledger.end(self._rollout.id, COMPLETE if step.complete else INCOMPLETE)
         return isinstance(step, (Pause, Finish))
 
-    def _begin(self, name: str, state: str) -> None:
-        """The act is in the ledger before it begins."""
-        row, device = self._rows[name], self._devices[name]
-        release = self._found[device.target]
-        told = row.told if state == ASKED else Told(release.bundle.digest, simulated=release.bundle.simulated)
-        self._move(row, state, told)
-        act = (
-            acts.still_serves(self._fleet, device, release, told)
-            if state == ASKED
-            else acts.send(self._fleet, device, release)
-        )
-        self._at_work[asyncio.create_task(act)] = name
+    def _begin(self, names: Sequence[str], state: str) -> None:
+        """The acts are in the ledger before they begin."""
+        begun = {name: self._found[self._devices[name].target] for name in names}
+        self._move({
+            name: (state, self._rows[name].told if state == ASKED
+                   else Told(release.bundle.digest, simulated=release.bundle.simulated))
+            for name, release in begun.items()
+        })  # fmt: skip
+        for name, release in begun.items():
+            device = self._devices[name]
+            act = (
+                acts.still_serves(self._fleet, device, release, self._rows[name].told)
+                if state == ASKED
+                else acts.send(self._fleet, device, release)
+            )
+            self._at_work[asyncio.create_task(act)] = name
 
     async def _collect(self, wait_s: float) -> None:
         """Puts what has ended into the ledger."""
         if not self._at_work:
             return
         done, _ = await asyncio.wait(self._at_work, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        ended = {}
         for task in done:
             row = self._rows[self._at_work.pop(task)]
             error = task.exception()
@@ -249,7 +250,9 @@ class _Hub:
                 result = Result(FAILED, Told(row.told.release, f"{type(error).__name__}: {error}"))
             else:
                 result = task.result()
-            self._move(row, result.state, result.told)
+            ended[row.device] = result.state, result.told
+        if ended:
+            self._move(ended)
 
     async def _halted(self, wanted: str) -> bool:
         """An operator's wish: nothing is begun any more, and what is at work comes to its end."""
@@ -259,11 +262,14 @@ class _Hub:
         self._ledger.end(self._rollout.id, state, "An operator asked for it.")
         return True
 
-    def _move(self, row: Row, state: str, told: Told) -> None:
-        since = self._ledger.move(self._rollout.id, row.device, state, told)
-        changed = replace(row, state=state, told=told, since=since)
-        self._rows[row.device], self._members[row.device] = changed, changed.member()
-        self._tell(self._standing(), changed)
+    def _move(self, moved: Mapping[str, tuple[str, Told]]) -> None:
+        since = self._ledger.move(self._rollout.id, moved)
+        for name, (state, told) in moved.items():
+            self._rows[name] = replace(self._rows[name], state=state, told=told, since=since)
+            self._members[name] = self._rows[name].member()
+        standing = self._standing()
+        for name in moved:
+            self._tell(standing, self._rows[name])
 
     def _put_wave(self, index: int, wave: Wave) -> None:
         self._ledger.put_wave(self._rollout.id, index, wave)

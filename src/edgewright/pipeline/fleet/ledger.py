@@ -217,15 +217,17 @@ class Ledger:
         found = self._base.execute("select body from wave where rollout = ? order by position", (rollout,))
         return tuple(Wave.from_json(json.loads(body)) for (body,) in found)
 
-    def move(self, rollout: int, device: str, state: str, told: Told) -> float:
-        """The device's new state, on the disk when this returns. Gives the wall time noted with it."""
+    def move(self, rollout: int, devices: Mapping[str, tuple[str, Told]]) -> float:
+        """The new states of devices, on the disk when this returns: one wait for the disk, however many they are. Gives
+        the wall time noted with them."""
         now = time.time()
         with self._committed():
-            self._base.execute(
-                "update member set state = ?, body = ?, changed = ? where rollout = ? and device = ?",
-                (state, canonical(told).decode(), now, rollout, device),
-            )
-            self._note(rollout, device, state, {"detail": told.detail} if told.detail else {})
+            for device, (state, told) in devices.items():
+                self._base.execute(
+                    "update member set state = ?, body = ?, changed = ? where rollout = ? and device = ?",
+                    (state, canonical(told).decode(), now, rollout, device),
+                )
+                self._note(rollout, device, state, {"detail": told.detail} if told.detail else {})
         return now
 
     def put_wave(self, rollout: int, position: int, wave: Wave) -> None:
