@@ -1,7 +1,9 @@
 """SIMULATED devices: asyncssh servers in one process, each on a port and in a folder of its own.
 
-    python benchmarks/fleet_farm.py FOLDER COUNT      one JSON line {"ports", "fingerprints"}, then one answer per line:
-                                                      "count" → {device: bytes that came up its wires since last asked}
+    python benchmarks/fleet_farm.py FOLDER COUNT DEAD SLOW RATE
+
+One JSON line {"ports", "key", "dead", "slow"}, then one answer per line: "count" → {device: bytes that came up its
+wires since last asked}. A dead device takes connections and never says a word; a slow one takes RATE bytes a second.
 
 Files come by real SFTP. Programs are answered by this process under the contract of transports/relay_program.py: the
 interpreter's questions, the unpacking of our programs, and the installer's `status`, `missing`, `patch`, `unpack`,
@@ -12,6 +14,7 @@ started, replayed or switched.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -27,12 +30,15 @@ from edgewright.device.durable import sha256_of
 from edgewright.device.patch import patch, unpack
 from edgewright.device.release import Layout, parse_manifest
 
+SLOW_PIECE = 2048
+"""Bytes that a slow device takes at once."""
+
 
 class Device:
     """What the installer would know, without what it would do."""
 
-    def __init__(self, home: Path, pool: Path) -> None:
-        self.home, self.pool = home, pool
+    def __init__(self, home: Path, pool: Path, rate: float = 0.0) -> None:
+        self.home, self.pool, self.rate = home, pool, rate
         self.layout = Layout(str(home / ".edgewright"))
         self.layout.make()
         self.current: dict[str, Any] | None = None
@@ -104,20 +110,30 @@ class Device:
 
 
 class Server(asyncssh.SSHServer):
-    """Counts what comes up the wire."""
+    """Counts what comes up the wire, and lets no more of it in than a slow device takes."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
 
     def connection_made(self, conn: Any) -> None:
-        receive, device = conn.data_received, self.device
+        receive, device, transport = conn.data_received, self.device, conn._transport
+        if device.rate:
+            transport.max_size = SLOW_PIECE
 
         def counted(data: bytes, *rest: Any) -> None:
             device.received += len(data)
             receive(data, *rest)
+            if device.rate and not transport.is_closing():
+                transport.pause_reading()
+                asyncio.get_running_loop().call_later(len(data) / device.rate, _resume, transport)
 
         conn.data_received = counted
         conn.set_extra_info(device=device)
+
+
+def _resume(transport: Any) -> None:
+    if not transport.is_closing():
+        transport.resume_reading()
 
 
 async def session(process: Any) -> None:
@@ -152,25 +168,42 @@ async def _stdin(process: Any) -> bytes:
             return data
 
 
-async def serve(folder: Path, count: int) -> None:
+async def serve(folder: Path, count: int, dead: int, slow: int, rate: float) -> None:
     pool = folder / "pool"
     pool.mkdir(parents=True)
-    devices = {f"dev-{n:04d}": Device(folder / f"dev-{n:04d}", pool) for n in range(count)}
+    names = [f"dev-{n:04d}" for n in range(count)]
+    odd = [names[(2 * n + 1) * count // (2 * (dead + slow))] for n in range(dead + slow)]  # all over the wave
+    gone = [name for n, name in enumerate(odd) if n * dead // (dead + slow) < (n + 1) * dead // (dead + slow)]
+    late = [name for name in odd if name not in gone]
+    devices = {name: Device(folder / name, pool, rate if name in late else 0.0) for name in names if name not in gone}
     key = asyncssh.generate_private_key("ssh-ed25519")
     ports = {}
-    for name, device in devices.items():
+    for name in names:
+        if name in gone:
+            listening = await asyncio.start_server(_silent, "127.0.0.1", 0)
+            ports[name] = listening.sockets[0].getsockname()[1]
+            continue
         listening = await asyncssh.listen(
             "127.0.0.1", 0, server_host_keys=[key], authorized_client_keys=str(folder / "identity.pub"),
-            server_factory=lambda device=device: Server(device), process_factory=session, encoding=None,
+            server_factory=lambda device=devices[name]: Server(device), process_factory=session, encoding=None,
             sftp_factory=True, backlog=16,
         )  # fmt: skip
         ports[name] = listening.get_port()
-    print(json.dumps({"ports": ports, "key": key.export_public_key().decode().strip()}), flush=True)
+    told = {"ports": ports, "key": key.export_public_key().decode().strip(), "dead": gone, "slow": late}
+    print(json.dumps(told), flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps({name: device.received for name, device in devices.items()}), flush=True)
         for device in devices.values():
             device.received = 0
 
 
+async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Takes whatever comes, until the other side gives up."""
+    with contextlib.suppress(OSError):
+        while await reader.read(1 << 16):
+            pass
+    writer.close()
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(Path(sys.argv[1]), *map(int, sys.argv[2:5]), float(sys.argv[5])))
