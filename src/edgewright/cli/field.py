@@ -240,6 +240,8 @@ def rollback(
         verb = "would serve" if dry_run else "serves"
         where = f" at {device.url}" if device.url else ""
         typer.echo(f"{device.target}: release {device.number}, {device.digest[:12]}, {verb}{where} again{gap}.")
+        if device.recovered:
+            typer.echo("  " + "".join(c if c.isprintable() else " " for c in device.recovered))
     return 0
 
 

@@ -231,6 +231,8 @@ def built(result: Built) -> None:
 
 def devices(found: Sequence[DeviceStatus]) -> None:
     """What each device serves, in lines."""
+    from edgewright.device.mishaps import sentence
+
     out = console()
     for device in found:
         release = device.current or {}
@@ -260,6 +262,8 @@ def devices(found: Sequence[DeviceStatus]) -> None:
         if device.reverted:
             back = f"went back from {device.reverted.get('from')} by itself: {device.reverted.get('reason')}"
             out.print(Text(f"  {_printable(back)}", "yellow"))
+        if device.last and not device.last.get("over"):
+            out.print(Text(f"  {_printable(sentence(device.last))}", "yellow"))
         if device.reason:
             out.print(Text(f"  {_printable(device.reason)}", "yellow"))
     if not found:
@@ -286,6 +290,10 @@ def deployed(result: Deployed) -> None:
             "serves already" if release.unchanged else f"replaced {release.replaced}" if release.replaced else "serves"
         )
         out.print(Text(f"{release.target}: release {release.number}, {release.digest[:12]}, {said} at {release.url}"))
+        if release.recovered:
+            out.print(Text(f"  {_printable(release.recovered)}", "yellow"))
+        for path in release.mended:
+            out.print(Text(f"  was damaged on the device, and is whole again: {_printable(path)}", "yellow"))
     plans(result.plans)
 
 

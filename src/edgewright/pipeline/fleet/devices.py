@@ -25,6 +25,7 @@ from edgewright.pipeline.fleet.releases import FleetRelease
 from edgewright.pipeline.fleet.rollout import FAILED, LIVE, OFFLINE
 
 LONGEST_PAUSE_S = 300.0
+GLANCE_S = 30.0
 T = TypeVar("T")
 
 
@@ -115,6 +116,12 @@ async def asked(fleet: Fleet, device: Device, act: Callable[[Link], Awaitable[T]
     raise last
 
 
+async def glance(fleet: Fleet, device: Device) -> dict[str, Any]:
+    """The device as its installer sees it, asked once and not for long. TimeoutError and what a link raises else."""
+    async with asyncio.timeout(GLANCE_S), _link(fleet, device, "") as link:
+        return await status(link)
+
+
 async def status(link: Link) -> dict[str, Any]:
     """The device as its installer sees it."""
     return await operate(link, "status", {"runtimes": []})
@@ -179,6 +186,7 @@ def _told(done: Release, release: FleetRelease, told: Told) -> Told:
     p95 = done.replay.get("p95_ms")
     return replace(
         told,
+        detail=done.recovered,
         number=done.number,
         url=done.url,
         replaced=done.replaced or "",

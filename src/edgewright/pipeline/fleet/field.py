@@ -107,7 +107,7 @@ def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
         done = await acts.asked(fleet, device, back)
         if done is None:
             return Back(device.name, LEFT, detail="There is no release before on it.")
-        return Back(device.name, ROLLED_BACK, done.number, done.digest, done.url)
+        return Back(device.name, ROLLED_BACK, done.number, done.digest, done.url, done.recovered)
 
     with Ledger(fleet.ledger) as ledger, ledger.hub():
         answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
