@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +125,24 @@ def test_a_hub_that_is_killed_again_and_again_forgets_no_device_and_does_none_tw
         )
         assert {row.state for number in (1, 2) for row in ledger.rows(number)} == {"live"}
         assert all(row.told.unchanged for row in ledger.rows(2))
+
+
+def test_a_device_that_is_set_up_anew_while_a_rollout_is_open_begins_anew(yard: Yard) -> None:
+    bundle = yard.bakery.bundle(score=0.5)
+
+    def tell(_, row) -> None:
+        if row is not None and row.state == "live":
+            hub.ask(yard.open(), "pause")
+
+    assert yard.deploy(bundle, tell=tell).counts == {"live": 1, "waiting": 2}
+    install.stop(Layout(str(yard.roots["dev-1"])), {})
+    shutil.rmtree(yard.roots["dev-1"])
+    done = yard.deploy(bundle, resume=True)
+    assert (done.rollout.id, done.rollout.state, done.counts) == (1, "complete", {"live": 3})
+    assert set(yard.served().values()) == {(1, bundle.digest)}
+    with Ledger(yard.open().ledger) as ledger:
+        said = [event["what"] for event in ledger.events(1) if event["device"] == "dev-1"]
+    assert said == ["sending", "live", "waiting", "sending", "live"]
 
 
 def test_a_dry_run_says_what_every_device_would_get_and_changes_none(yard: Yard) -> None:

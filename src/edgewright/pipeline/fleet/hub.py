@@ -33,7 +33,9 @@ from edgewright.pipeline.fleet.releases import FleetRelease, digest
 from edgewright.pipeline.fleet.rollout import (
     ASKED,
     FAILED,
+    LIVE,
     SENDING,
+    WAITING,
     Ask,
     Bake,
     Finish,
@@ -188,6 +190,7 @@ class _Hub:
 
     async def run(self) -> Standing:
         try:
+            await self._begin_emptied_anew()
             while True:
                 await self._collect(0)
                 if (wanted := self._ledger.wanted(self._rollout.id)) and await self._halted(wanted):
@@ -199,6 +202,16 @@ class _Hub:
                 task.cancel()
             await asyncio.gather(*self._at_work, return_exceptions=True)
         return self._standing()
+
+    async def _begin_emptied_anew(self) -> None:
+        """A device that is live in a rollout which is taken up may have been set up anew: it has no release any
+        more. One that does not answer now is left as it is."""
+        live = tuple(self._devices[name] for name, row in self._rows.items() if row.state == LIVE)
+        asked = await acts.each(live, lambda d: acts.glance(self._fleet, d), self._fleet.config.rollout.concurrency)
+        told = Told(detail="It was set up anew: it has no release any more.")
+        empty = [name for name, now in asked.items() if isinstance(now, dict) and now.get("current") is None]
+        if empty:
+            self._move(dict.fromkeys(empty, (WAITING, told)))
 
     async def _stepped(self) -> bool:
         """One step; True where it was the last."""
