@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 import tiny
+from board import ask, health
+from survival import asked
 
 import edgewright
 from edgewright.device import boot_counter, durable, install, processes, supervise
@@ -40,6 +43,7 @@ class Device:
     def __init__(self, root: Path, tries: int = 2) -> None:
         self.layout, self._tries = Layout(str(root)), tries
         self.layout.make()
+        self._files: dict[str, dict[str, str]] = {}
         self.serving, self.boots = Serving(self.layout), BootCounter(self.layout)
 
     def release(self, name: str, **model: Any) -> None:
@@ -47,6 +51,7 @@ class Device:
         number, digest = name.split("-")
         serve = {"tries": self._tries, "watchdog_s": 2}
         durable.write_json(str(folder / "release.json"), {"number": int(number), "digest": digest, "serve": serve})
+        self._files[name] = _digests(folder)
 
     def link(self, current: str, previous: str | None) -> None:
         self.layout.point(self.layout.current, current)
@@ -88,6 +93,25 @@ class Device:
     def log(self) -> str:
         return Path(self.layout.log).read_text()
 
+    def assert_answers(self, name: str) -> None:
+        """/infer gives what the network of the release computes from a picture; no file of any release has changed."""
+        picture = tiny.picture(Path(self.layout.root) / "picture.png")
+        wanted = 0.5 + 0.4 * float(cv2.imread(str(picture)).mean()) / 255
+        url = "http://{host}:{port}".format(**self.serving.state())
+        assert health(url)["release"] == name.split("-")[1]
+        status, body = ask(url + "/infer", picture.read_bytes(), "image/png")
+        assert status == 200, body
+        (found,) = json.loads(body)["predictions"]
+        assert abs(found["score"] - wanted) < 1e-3, (found, wanted)
+        for kept, files in self._files.items():
+            assert _digests(Path(self.layout.folder(kept))) == files, kept
+        asked()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): durable.sha256_of(str(path)) for path in files}
+
 
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Device]:
@@ -108,6 +132,7 @@ def test_a_release_that_does_not_start_after_a_boot_is_left_for_the_one_before(d
     assert (reverted["from"], reverted["to"]) == (NEW, OLD) and "2 starts" in reverted["reason"]
     assert "status 9" in device.boots.failed()[NEW]
     assert Journal(device.layout.journal).read()[-1]["step"] == "reverted"
+    device.assert_answers(OLD)
 
 
 def test_a_release_that_is_ready_and_dies_soon_after_is_left_too(device: Device) -> None:
@@ -145,6 +170,7 @@ def test_starts_are_counted_over_boots_that_cut_the_power(device: Device) -> Non
     device.boot()
     device.wait(lambda: device.serving.serves(OLD), "the third start is not made")
     assert "2 starts" in device.serving.state()["reverted"]["reason"]
+    device.assert_answers(OLD)
 
 
 def test_a_release_that_ends_again_and_again_after_having_lasted_is_left(device: Device) -> None:
@@ -180,6 +206,7 @@ def test_a_supervisor_that_is_killed_with_its_release_counts_and_a_reboot_does_n
     device.boot("y", steady_s=0.0)
     device.wait(lambda: device.serving.serves(OLD), "the old release serves")
     assert "4 times" in device.serving.state()["reverted"]["reason"]
+    device.assert_answers(OLD)
 
 
 def test_ends_far_apart_are_borne(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +270,7 @@ boots.revert({NEW!r}, "it fails")
     device.wait(lambda: device.serving.serves(OLD), "the old release serves")
     assert device.names() == (OLD, NEW)
     assert json.loads(Path(device.layout.root, "boots.json").read_text()).get("reverting") is None
+    device.assert_answers(OLD)
 
 
 def test_an_installation_that_was_cut_goes_back_to_what_it_would_have_replaced(device: Device) -> None:

@@ -165,6 +165,10 @@ BORROWED = {
 }
 
 ASKED = {
+    f"{DEVICE}/test_boot_counter.py::test_starts_are_counted_over_boots_that_cut_the_power",
+    f"{DEVICE}/test_boot_counter.py::test_a_release_that_does_not_start_after_a_boot_is_left_for_the_one_before",
+    f"{DEVICE}/test_boot_counter.py::test_a_supervisor_that_is_killed_with_its_release_counts_and_a_reboot_does_not",
+    f"{DEVICE}/test_boot_counter.py::test_a_revert_that_is_cut_is_finished_by_the_next_boot",
     "tests/pipeline/test_rollback.py::test_a_rollback_killed_at_any_step_leaves_one_whole_release_serving",
     "tests/pipeline/test_rollback.py::test_a_rollback_that_fails_itself_changes_nothing",
     f"{TRANSPORTS}::test_a_disk_that_fills_up_during_a_fetch_leaves_the_old_release_serving",
