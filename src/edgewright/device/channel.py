@@ -5,8 +5,9 @@ out of an OCI registry.
 
 What is there is a TUF repository (device/tuf.py; `edgewright bundle publish` writes it). In it NAME.json says which
 release the channel has, and each of its blobs is a target. What is not here yet is fetched into incoming/, and then the
-same installer is called that a host would call: signature, golden replay, bake time and rollback are the same. One
-JSON object a poll on stdout; `outcome` is one of
+same installer is called that a host would call: signature, golden replay, bake time and rollback are the same. The
+channel has the device programs, too: where those are others than run here, they come first (channel_programs.py).
+One JSON object a poll on stdout; `programs` says which ran, and which were refused; `outcome` is one of
 
     installed    the release of the channel serves now
     current      it was here already
@@ -21,24 +22,31 @@ next poll goes on: a release that has not come to its end is tried again, and th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
+import importlib
 import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from edgewright.device import durable, needs, trust, tuf
+from edgewright.device import channel_programs, durable, needs, trust, tuf
 from edgewright.device.fetch import Folder, Unreachable
 from edgewright.device.registry import Registry
 from edgewright.device.release import Layout, Rejected, ReleaseError, is_digest
+from edgewright.device.serving import CODE
 
 RELEASE_LIMIT = 8 << 20
 NAME = r"[a-z0-9][a-z0-9._-]{0,40}\Z"
 SETTINGS = ("source", "host", "port")
+WHOLE = ("install", "installation", "recovery", "rollback", "supervise")
+"""Programs that a device cannot do without, beside this one."""
 
 
 class Busy(ReleaseError):
@@ -47,14 +55,21 @@ class Busy(ReleaseError):
 
 class Channel(object):
     """`serve` are settings of the service that count here; the others are those of the release that serves, else those
-    that the channel proposes. With `clock` the system's own clock is believed beside the floor of time."""
+    that the channel proposes. With `clock` the system's own clock is believed beside the floor of time. Without
+    `programs` newer device programs are left alone."""
 
     def __init__(
-        self, layout: Layout, folder: Folder, name: str, serve: Optional[Mapping[str, Any]] = None, clock: bool = False
+        self,
+        layout: Layout,
+        folder: Folder,
+        name: str,
+        serve: Optional[Mapping[str, Any]] = None,
+        clock: bool = False,
+        programs: Optional[channel_programs.Programs] = None,
     ) -> None:
         self._layout, self._folder, self._name = layout, folder, name
         self._serve, self._clock = dict(serve or {}), clock
-        self._own = os.path.join(layout.root, "channel")
+        self._own, self._programs = os.path.join(layout.root, "channel"), programs
 
     def poll(self) -> Dict[str, Any]:
         """What became of one look at the channel."""
@@ -65,17 +80,42 @@ class Channel(object):
             os.makedirs(self._own, exist_ok=True)
             with open(os.path.join(self._own, "lock"), "ab") as lock:
                 _lock(lock)
-                told.update(self._follow(client.refresh()))
+                targets = client.refresh()
+                target, found = self._release(targets, self._own)
+                if self._programs:
+                    told["programs"] = self._programs.follow(found.get("programs"), targets, self._folder)
+                told.update(self._follow(targets, target, found))
         except ReleaseError as error:
             told.update(outcome=_outcome(error), message=error.message, remedy=error.remedy)
         except OSError as error:
             told.update(message="The device folder cannot be used: %s." % error, remedy="Look at its disk.")
         return dict(told, received=self._folder.received, notes=client.notes)
 
-    def _follow(self, targets: Mapping[str, tuf.Target]) -> Dict[str, Any]:
-        target = targets.get(self._name + ".json")
-        if target is None:
-            raise Rejected("There is no channel %s." % self._name, "Is its name right?")
+    def look(self) -> Dict[str, Any]:
+        """Follows the channel as far as its release, and changes nothing here: `outcome` is `looked` where that can be
+        done. The poll of older programs asks newer ones for it, before it lets them go on."""
+        told: Dict[str, Any] = {"channel": self._name, "outcome": "failed"}
+        told["programs"] = {"version": channel_programs.own_version()}
+        for name in WHOLE:
+            importlib.import_module("edgewright.device." + name)
+        try:
+            with tempfile.TemporaryDirectory(prefix="edgewright-look-") as own:
+                for name in (*tuf.LIMITS, "release"):
+                    with contextlib.suppress(FileNotFoundError):
+                        shutil.copyfile(os.path.join(self._own, name + ".json"), os.path.join(own, name + ".json"))
+                targets = tuf.Client(own, self._folder.small, self._now()).refresh()
+                self._release(targets, own)
+                self._operate("status", {})
+            told["outcome"] = "looked"
+        except ReleaseError as error:
+            told.update(outcome=_outcome(error), message=error.message, remedy=error.remedy)
+        except OSError as error:
+            told.update(message="The device folder cannot be used: %s." % error, remedy="Look at its disk.")
+        return told
+
+    def _follow(
+        self, targets: Mapping[str, tuf.Target], target: tuf.Target, found: Mapping[str, Any]
+    ) -> Dict[str, Any]:
         tried, status = durable.read_json(self._tried()) or {}, self._operate("status", {})
         serving = str((status.get("current") or {}).get("digest") or "")
         if tried.get("target") == target.digest:
@@ -85,7 +125,7 @@ class Channel(object):
                 return {"outcome": outcome, "digest": serving, "running": status.get("running")}
             if same:
                 return {name: tried.get(name) for name in ("outcome", "digest", "message", "remedy")}
-        release = self._release(target)
+        release = _checked(found)
         digest = str(release["manifest"])
         note = {"target": target.digest, "digest": digest, "serve": self._serve}
         request = self._fetch(release, targets)
@@ -98,19 +138,17 @@ class Channel(object):
         outcome = "current" if answer.get("unchanged") else "installed"
         return {"outcome": outcome, "digest": digest, "url": answer.get("url")}
 
-    def _release(self, target: tuf.Target) -> Dict[str, Any]:
-        """The release of the channel, verified by its digest; Rejected where it is of another form."""
+    def _release(self, targets: Mapping[str, tuf.Target], own: str) -> Tuple[tuf.Target, Dict[str, Any]]:
+        """What the channel has, verified by its digest, and kept in the folder `own`."""
+        target = targets.get(self._name + ".json")
+        if target is None:
+            raise Rejected("There is no channel %s." % self._name, "Is its name right?")
         if target.size > RELEASE_LIMIT:
             raise Rejected("The channel's release is too long.", tuf.REMEDY)
-        path = os.path.join(self._own, "release.json")
-        self._folder.large(target.place, target.digest, target.size, path)
-        found = durable.read_json(path) or {}
-        sizes: Any = found.get("sizes")
-        wanted: Any = found.get("needs")
-        fits = isinstance(sizes, dict) and all(is_digest(d) and type(n) is int and n >= 0 for d, n in sizes.items())
-        if found.get("format") != 1 or not fits or found.get("manifest") not in sizes or not isinstance(wanted, dict):
-            raise Rejected("The channel's release is of a form that is not known here.", "Bring newer device programs.")
-        return found
+        path = os.path.join(own, "release.json")
+        if not os.path.isfile(path) or durable.sha256_of(path) != target.digest:
+            self._folder.large(target.place, target.digest, target.size, path)
+        return target, durable.read_json(path) or {}
 
     def _fetch(self, release: Mapping[str, Any], targets: Mapping[str, tuf.Target]) -> Dict[str, Any]:
         """What to ask of the installer, when all is here. As a host does it: is the device fit, would the release be
@@ -144,8 +182,7 @@ class Channel(object):
 
     def _operate(self, op: str, request: Mapping[str, Any]) -> Dict[str, Any]:
         """One operation of the installer, in a process of its own."""
-        code = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-        paths = [code, *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [os.path.dirname(os.path.dirname(CODE)), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONNOUSERSITE="1")
         argv = [sys.executable, "-m", "edgewright.device.install", self._layout.root, op]
         text = json.dumps(request).encode("utf-8")
@@ -177,6 +214,16 @@ class Channel(object):
 
     def _tried(self) -> str:
         return os.path.join(self._own, "tried.json")
+
+
+def _checked(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the channel has, as a release. Rejected where it is of another form."""
+    sizes: Any = found.get("sizes")
+    wanted: Any = found.get("needs")
+    fits = isinstance(sizes, dict) and all(is_digest(d) and type(n) is int and n >= 0 for d, n in sizes.items())
+    if found.get("format") != 1 or not fits or found.get("manifest") not in sizes or not isinstance(wanted, dict):
+        raise Rejected("The channel's release is of a form that is not known here.", "Bring newer device programs.")
+    return found
 
 
 def _outcome(error: ReleaseError) -> str:
@@ -213,12 +260,20 @@ def main(argv: List[str]) -> int:
         _say({"channel": words.channel, "outcome": "failed", "message": message, "remedy": remedy})
         return 2
     serve = {name: getattr(words, name) for name in SETTINGS if getattr(words, name) is not None}
-    channel = Channel(layout, folder, words.channel, serve, words.clock)
+    programs = channel_programs.Programs(layout, argv)
+    channel = Channel(layout, folder, words.channel, serve, words.clock, programs)
+    if words.look:
+        _say(channel.look())
+        return 0
+    channel_programs.settle()
+    programs.begin()
     while True:
         told = channel.poll()
         _say(told)
+        channel_programs.whole_poll()
         if words.every is None:
-            return 0 if told["outcome"] in ("installed", "current", "kept") else 3
+            well = told["outcome"] in ("installed", "current", "kept") and "refused" not in told.get("programs", {})
+            return 0 if well else 3
         # A thousand devices that were switched on together must not ask together for ever.
         time.sleep(words.every * random.uniform(0.8, 1.2))
 
@@ -240,6 +295,7 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument(
         "--every", type=float, metavar="S", help="poll for ever, so many seconds apart, give or take 20 %%"
     )
+    parser.add_argument("--look", action="store_true", help="only look whether the channel can be followed")
     parser.add_argument("--clock", action="store_true", help="believe the system's clock: metadata expires by it")
     parser.add_argument("--ca", metavar="FILE", help="certificates to verify the server by, instead of the system's")
     parser.add_argument("--plain-http", action="store_true", help="a registry without TLS; on loopback always")

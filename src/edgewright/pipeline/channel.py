@@ -9,6 +9,7 @@ of the metadata, so that what somebody does to the place is never signed by us.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from edgewright.core.record import Record, canonical
 from edgewright.device.channel import NAME, RELEASE_LIMIT
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.channel_place import place_of
+from edgewright.pipeline.device_program import archive, programs
 from edgewright.pipeline.signing import signed_beside
 from edgewright.store.cache import disk_errors
 
@@ -61,9 +63,10 @@ def publish(
     rotate_root: bool = False,
     plain_http: bool = False,
 ) -> Published:
-    """Makes `bundle` the release of `channel` in `to`, a folder or a repository of a registry. Other channels in it
-    stay. With `rotate_root` there is a new root key, in a root that the old one signs too. InputError where a key is
-    missing or no name fits, DeviceError where the registry cannot be reached."""
+    """Makes `bundle` the release of `channel` in `to`, a folder or a repository of a registry, and the device programs
+    of this edgewright those that its devices run. Other channels in it stay. With `rotate_root` there is a new root
+    key, in a root that the old one signs too. InputError where a key is missing or no name fits, DeviceError where the
+    registry cannot be reached."""
     _need_tuf()
     if not re.match(NAME, channel):
         raise InputError(f"'{channel[:60]}' is no name of a channel.", "Use a-z, 0-9, dots and dashes.")
@@ -74,7 +77,8 @@ def publish(
         kept.mkdir(exist_ok=True)
         root = _root(keys, rotate_root)
         sizes = _describe(bundle, channel, kept)
-        sent = place.put_targets(bundle, kept / f"{channel}.channel", channel)
+        _write(kept / "programs.zip", archive())
+        sent = place.put_targets(bundle, kept / f"{channel}.channel", channel, kept / "programs.zip")
         version = _sign(root, keys, kept, sizes, expires)
         sent += place.put_metadata(kept, version)
     signed = signed_beside(bundle) is not None
@@ -145,6 +149,11 @@ def _describe(bundle: Bundle, channel: str, kept: Path) -> dict[str, int]:
         "needs": bundle.needs,
         "serve": ServeConfig().model_dump(exclude={"wheels"}),
         "release": signed.request() if signed else None,
+        "programs": {
+            "version": programs()[0],
+            "archive": hashlib.sha256(archive()).hexdigest(),
+            "size": len(archive()),
+        },
     }
     data = canonical(told)
     if len(data) > RELEASE_LIMIT:
@@ -152,7 +161,11 @@ def _describe(bundle: Bundle, channel: str, kept: Path) -> dict[str, int]:
     _write(kept / f"{channel}.channel", data)
     sizes: dict[str, int] = {}
     for path in sorted(kept.glob("*.channel")):
-        sizes.update(_json(path)["sizes"])
+        channel_has = _json(path)
+        sizes.update(channel_has["sizes"])
+        brought = channel_has.get("programs")  # a channel of an older edgewright has none
+        if brought:
+            sizes[brought["archive"]] = brought["size"]
     return sizes
 
 

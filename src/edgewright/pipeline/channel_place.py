@@ -7,7 +7,8 @@ What the registry has:
 
     tag release.DIGEST    the bundle's own manifest, under its sha256 (hex)
     tag N.root            a root; beside it nothing
-    tag N.targets         the targets' metadata; beside it, for every channel, what it has now and the bundle's manifest
+    tag N.targets         the targets' metadata; beside it, for every channel, what it has now, the bundle's manifest
+                          and the archive of the device programs
     tag N.snapshot        the snapshot
     tag timestamp         the timestamp; of all tags it alone moves
 
@@ -43,8 +44,9 @@ TITLE = "org.opencontainers.image.title"
 class Place(Protocol):
     """Both give the bytes that were sent, or copied."""
 
-    def put_targets(self, bundle: Bundle, own: Path, channel: str) -> int:
-        """The blobs of a release, and the file `own`, which says what its channel has."""
+    def put_targets(self, bundle: Bundle, own: Path, channel: str, programs: Path) -> int:
+        """The blobs of a release, the archive of the device programs, and the file `own`, which says what its channel
+        has."""
 
     def put_metadata(self, kept: Path, version: int) -> int:
         """Of the publisher's own copy in the folder `kept`: all roots, and the rest of this version."""
@@ -68,11 +70,13 @@ class InFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put_targets(self, bundle: Bundle, own: Path, channel: str) -> int:
+    def put_targets(self, bundle: Bundle, own: Path, channel: str, programs: Path) -> int:
         folder = self._folder / "targets"
         folder.mkdir(parents=True, exist_ok=True)
         wanted = {f"{digest}.{digest}": (bundle.blob(digest), digest) for digest in bundle.sizes}
         wanted[f"{sha256_of(str(own))}.{channel}.json"] = (own, sha256_of(str(own)))
+        brought = sha256_of(str(programs))
+        wanted[f"{brought}.{brought}"] = (programs, brought)
         sent = 0
         for name, (source, digest) in sorted(wanted.items()):
             if not (folder / name).is_file() or sha256_of(str(folder / name)) != digest:
@@ -89,9 +93,9 @@ class InRegistry:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def put_targets(self, bundle: Bundle, own: Path, channel: str) -> int:
+    def put_targets(self, bundle: Bundle, own: Path, channel: str, programs: Path) -> int:
         sent = sum(self._put(bundle.blob(digest), digest) for digest in sorted(bundle.sizes))
-        sent += self._put(own, sha256_of(str(own)))
+        sent += sum(self._put(path, sha256_of(str(path))) for path in (own, programs))
         return sent + self._tag(f"release.{bundle.digest}", bundle.blob(bundle.digest).read_bytes())
 
     def put_metadata(self, kept: Path, version: int) -> int:
@@ -115,6 +119,8 @@ class InRegistry:
         for path in sorted(kept.glob("*.channel")):
             told = json.loads(path.read_bytes())
             wanted = {sha256_of(str(path)): path.stat().st_size, told["manifest"]: told["sizes"][told["manifest"]]}
+            if told.get("programs"):
+                wanted[told["programs"]["archive"]] = told["programs"]["size"]
             if all(self._registry.has_blob(digest) for digest in wanted):
                 layers += [_layer(TARGET_TYPE, digest, size, path.stem) for digest, size in wanted.items()]
         return layers

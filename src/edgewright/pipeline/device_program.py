@@ -24,33 +24,7 @@ PACKAGE = Path(edgewright.__file__).parent
 TIMEOUT_S = 1200.0
 """How long one operation of the installer may take: it may replay the golden samples of a slow release three times."""
 MARGIN_S = 60.0
-UNPACK = """
-import fcntl, hashlib, io, os, shutil, sys, zipfile
-archive, folder, digest = sys.argv[1:]
-def sync(path):
-    handle = os.open(path, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-lock = os.open(os.path.dirname(folder), os.O_RDONLY)
-fcntl.flock(lock, fcntl.LOCK_EX)  # another host may bring the same
-with open(archive, "rb") as file:
-    data = file.read()
-os.unlink(archive)
-if os.path.exists(folder + "/complete"):
-    sys.exit()
-if hashlib.sha256(data).hexdigest() != digest:
-    sys.exit("the archive arrived damaged")
-making = folder + ".making"
-for old in (making, folder):
-    shutil.rmtree(old, ignore_errors=True)
-zipfile.ZipFile(io.BytesIO(data)).extractall(making)
-for place, _, names in os.walk(making):
-    for name in names:
-        sync(os.path.join(place, name))
-    sync(place)
-os.rename(making, folder)
-sync(os.path.dirname(folder))
-"""
+UNPACK = (PACKAGE / "device" / "programs_archive.py").read_text(encoding="utf-8")
 """Run on the device: the programs become visible whole, or not at all."""
 
 

@@ -1,0 +1,312 @@
+"""A channel brings newer device programs: they are tried, and then they poll. What does not start does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from board import Bakery, Board
+
+from edgewright.device import channel_programs, programs, programs_archive
+from edgewright.device.programs_archive import Damaged, members, unpack, version
+from edgewright.device.release import Layout, ReleaseError
+from edgewright.pipeline import channel as publishing
+from edgewright.pipeline import device_program
+
+NEW = device_program.programs()[0]
+KILLS = """
+import os, signal, sys
+
+class Killed:
+    left = int(os.environ.get("KILL_AT", "0"))
+
+def killing(name):
+    before = getattr(os, name)
+    def step(*words, **named):
+        ours = [str(word) for word in words[:2] if "/tools/" in str(word) or "/channel/programs" in str(word)]
+        if (ours or name == "execve") and "--look" not in sys.argv:
+            Killed.left -= 1
+            if Killed.left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return before(*words, **named)
+    setattr(os, name, step)
+
+if Killed.left:
+    for name in ("rename", "replace", "symlink", "unlink", "execve"):
+        killing(name)
+"""
+"""On the path of a process: it is killed before its KILL_AT-th change of the programs."""
+
+
+class Edition:
+    """Device programs of another version: ours, with something added to some of the files."""
+
+    def __init__(self, **added: str) -> None:
+        files = members(device_program.archive())
+        for name, text in added.items():
+            files[f"edgewright/device/{name}.py"] += text.encode()
+        self.archive, self.version = zipped(files), version(files)
+
+    def publish(self, monkeypatch: pytest.MonkeyPatch, to: Callable[[], Any], named: str = "") -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(publishing, "archive", lambda: self.archive)
+            patch.setattr(publishing, "programs", lambda: (named or self.version, ()))
+            to()
+
+    def put(self, root: Path) -> Path:
+        """As a host has brought them."""
+        folder = root / "tools" / self.version
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        archive = root / "tools" / "sent.zip"
+        archive.write_bytes(self.archive)
+        unpack(str(archive), str(folder), hashlib.sha256(self.archive).hexdigest())
+        return folder
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return out.getvalue()
+
+
+OLD = Edition(journal="# older\n")
+
+
+class Device:
+    """A device folder that follows a folder, at first as the programs OLD."""
+
+    def __init__(self, board: Board, bakery: Bakery) -> None:
+        self.root, self.bakery, self.to, self.keys = board.root, bakery, board.folder / "to", board.folder / "keys"
+        self.url, self.link = self.to.as_uri(), board.root / "channel/programs"
+        self.started = OLD.put(self.root)
+        (board.folder / "kills").mkdir()
+        (board.folder / "kills/sitecustomize.py").write_text(KILLS)
+        self.kills = board.folder / "kills"
+
+    def publish(self, **bundle: Any) -> Path:
+        return publishing.publish(self.bakery.bundle(**bundle), self.to, "stable", self.keys).root
+
+    def command(self, *words: str | Path) -> list[str]:
+        short = ("--pause", "0.01", "--attempts", "2")
+        return [sys.executable, "-m", "edgewright.device.channel", str(self.root), self.url, "--channel", "stable",
+                *short, *map(str, words)]  # fmt: skip
+
+    def environment(self, kill_at: int = 0) -> dict[str, str]:
+        code = self.link if self.link.exists() else self.started
+        return {**os.environ, "PYTHONPATH": f"{code}:{self.kills}", "KILL_AT": str(kill_at)}
+
+    def run(self, *words: str | Path, kill_at: int = 0) -> subprocess.CompletedProcess[str]:
+        environment = self.environment(kill_at)
+        return subprocess.run(self.command(*words), env=environment, capture_output=True, text=True, timeout=120)
+
+    def poll(self, *words: str | Path) -> dict[str, Any]:
+        done = self.run(*words)
+        assert done.stdout, done.stderr
+        told = json.loads(done.stdout)
+        well = told["outcome"] in ("installed", "current", "kept") and "refused" not in told.get("programs", {})
+        assert (done.returncode == 0) == well, done
+        return dict(told)
+
+    def linked(self, name: str = "programs") -> str:
+        return (self.root / "channel" / name).readlink().name
+
+    def assert_programs_work(self) -> None:
+        """What the service would be started from is whole, and starts."""
+        folder = self.root / "channel/programs"
+        edition = {NEW: device_program.archive(), OLD.version: OLD.archive}[self.linked()]
+        for name, data in members(edition).items():
+            assert (folder / name).read_bytes() == data
+        done = subprocess.run([*self.command(), "--help"], env=self.environment(), capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def device(board: Board, bakery: Bakery) -> Device:
+    return Device(board, bakery)
+
+
+@pytest.fixture
+def following(device: Device, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """It serves a release of its channel, and its programs are those of the channel: OLD."""
+    OLD.publish(monkeypatch, device.publish)
+    told = device.poll("--trust", device.keys / "metadata/1.root.json")
+    assert told["outcome"] == "installed" and told["programs"] == {"version": OLD.version}, told
+    assert device.linked() == OLD.version
+    return device
+
+
+def test_newer_programs_arrive_and_install_the_release(device: Device) -> None:
+    told = device.poll("--trust", device.publish())
+    assert told["outcome"] == "installed" and told["programs"] == {"version": NEW}, told
+    assert (device.linked(), device.linked("programs-before")) == (NEW, OLD.version)
+    device.assert_programs_work()
+    supervisor = json.loads((device.root / "run/state.json").read_text())["code"]
+    assert supervisor == str(device.root.resolve() / "tools" / NEW / "edgewright/device")
+    again = device.poll()
+    assert again["outcome"] == "current" and again["received"] < 10_000, again
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ({"tuf": "\nnonsense nonsense\n"}, "do not start here: SyntaxError"),
+        ({"channel_programs": "\nsys.exit(7)\n"}, "do not start here: they said nothing"),
+        ({"installation": "\nraise ImportError('gone')\n"}, "do not start here: ImportError: gone"),
+    ],
+)
+def test_programs_that_do_not_start_are_refused_and_those_before_go_on(
+    following: Device, monkeypatch: pytest.MonkeyPatch, added: dict[str, str], said: str
+) -> None:
+    broken = Edition(**added)
+    broken.publish(monkeypatch, lambda: following.publish(bias=0.25))
+    told = following.poll()
+    assert told["outcome"] == "installed" and told["programs"]["version"] == OLD.version
+    assert told["programs"]["refused"] == broken.version and said in told["programs"]["message"], told
+    again = following.poll()
+    assert again["programs"] == told["programs"] and again["received"] < 10_000, "it is not fetched again"
+    following.assert_programs_work()
+    following.publish()
+    assert following.poll()["programs"] == {"version": NEW}
+    following.assert_programs_work()
+
+
+def test_an_archive_with_a_bit_flipped_is_not_kept(following: Device) -> None:
+    following.publish()
+    digest = hashlib.sha256(device_program.archive()).hexdigest()
+    blob = following.to / "targets" / f"{digest}.{digest}"
+    whole = blob.read_bytes()
+    blob.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    told = following.poll()
+    assert told["outcome"] == "unreachable" and "damaged" in told["message"], told
+    assert following.linked() == OLD.version and not (following.root / "tools" / NEW).exists()
+    blob.write_bytes(whole)
+    assert following.poll()["programs"] == {"version": NEW}
+
+
+def test_programs_under_the_version_of_others_are_refused(following: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    Edition(journal="# other\n").publish(monkeypatch, following.publish, named=NEW)
+    told = following.poll()["programs"]
+    assert told["refused"] == NEW and "has other programs than it says" in told["message"]
+    assert not (following.root / "tools" / NEW).exists()
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_the_next_poll_goes_on(following: Device) -> None:
+    following.publish()
+    kept = {name: following.root.parent / name for name in ("tools", "channel")}
+    for name, place in kept.items():
+        shutil.copytree(following.root / name, place, symlinks=True)
+    steps = set()
+    for at in range(1, 40):
+        for name, place in kept.items():
+            shutil.rmtree(following.root / name)
+            shutil.copytree(place, following.root / name, symlinks=True)
+        done = following.run(kill_at=at)
+        steps.add(following.linked())
+        following.assert_programs_work()
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9 and not done.stdout, done
+        told = following.poll()
+        assert told["outcome"] == "current" and told["programs"] == {"version": NEW}, (at, told)
+        assert following.linked() == NEW and not list((following.root / "tools").glob("*.making"))
+    assert at > 7 and steps == {OLD.version, NEW}
+
+
+def test_a_process_that_polls_for_ever_goes_on_as_the_new_programs(following: Device, tmp_path: Path) -> None:
+    argv = following.command("--every", "0.5")
+    with subprocess.Popen(argv, env=following.environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert json.loads(process.stdout.readline())["programs"] == {"version": OLD.version}
+            following.publish()
+            deadline = time.monotonic() + 60
+            while (told := json.loads(process.stdout.readline()))["programs"] != {"version": NEW}:
+                assert time.monotonic() < deadline, told
+            assert told["outcome"] == "current"
+            words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")[:-1]
+            assert [word.decode() for word in words] == argv
+        finally:
+            process.kill()
+
+
+def test_a_program_file_that_has_rotted_is_mended(following: Device) -> None:
+    path = following.root / "tools" / OLD.version / "edgewright/device/journal.py"
+    path.write_bytes(path.read_bytes() + b"# rot\n")
+    assert following.poll()["programs"] == {"version": OLD.version}
+    following.assert_programs_work()
+
+
+def test_programs_started_beside_others_of_the_same_name_are_refused(following: Device, tmp_path: Path) -> None:
+    """`python -m` looks in the folder that it is started in first."""
+    following.publish()
+    done = subprocess.run(
+        following.command(), env=following.environment(), capture_output=True, text=True, cwd=following.started
+    )
+    told = json.loads(done.stdout)
+    assert told["outcome"] == "current" and "come before" in told["programs"]["message"], told
+    assert following.linked() == OLD.version
+    assert following.poll()["programs"] == {"version": NEW}, "a process that is started well tries again"
+
+
+def test_versions_in_use_are_not_removed(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path))
+    layout.make()
+    editions = [Edition(journal=f"# {number}\n") for number in range(7)]
+    folders = [edition.put(tmp_path) for edition in editions]
+    for number, folder in enumerate(folders):
+        os.utime(folder, (number, number))
+    (tmp_path / "channel").mkdir()
+    for name, edition in (("programs", editions[0]), ("programs-before", editions[1])):
+        (tmp_path / "channel" / name).symlink_to(f"../tools/{edition.version}")
+    with programs.held(str(folders[2])):
+        programs.collect(layout)
+        assert [folder.exists() for folder in folders] == [True, True, True, False, True, True, True]
+    programs.collect(layout)
+    assert [folder.exists() for folder in folders] == [True, True, False, False, True, True, True]
+    with pytest.raises(ReleaseError), programs.held(str(folders[2])):
+        pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x.py", "/etc/x.py", "edgewright/../x.py", "edgewright//x.py", "edgewright/x", "other/x.py", "edgewright/X.py",
+     "edgewright/a/b/c/d/e/f.py", "edgewright/x.py\n", "edgewright/.x.py", "complete/x.py"],
+)  # fmt: skip
+def test_an_archive_with_an_odd_name_is_refused(name: str) -> None:
+    with pytest.raises(Damaged, match="odd name"):
+        members(zipped({"edgewright/__init__.py": b"", name: b"", "complete": b""}))
+
+
+def test_an_archive_that_is_no_whole_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = {"edgewright/__init__.py": b"x" * 1000}
+    for data in (
+        b"",
+        b"PK",
+        zipped({}),
+        zipped(good),
+        zipped({"complete": b"", **good}),
+        zipped({**good, "complete": b"1"}),
+    ):
+        with pytest.raises(Damaged):
+            members(data)
+    monkeypatch.setattr(programs_archive, "FILES_LIMIT", 999)
+    with pytest.raises(Damaged, match="too large"):
+        members(zipped({**good, "complete": b""}))
+
+
+def test_the_version_of_what_runs_is_that_of_the_archive() -> None:
+    assert channel_programs.own_version() == NEW == version(members(device_program.archive()))
