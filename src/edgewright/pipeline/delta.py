@@ -25,6 +25,8 @@ SMALLEST, LARGEST = 2 << 10, 512 << 20
 APART = 1 << 20
 """From this size on a process of its own makes it, so that this one stays small and answers."""
 
+MOST_BASES = 64
+_known_bases: dict[tuple[str, str, tuple[str, ...]], dict[str, str]] = {}
 _remembered: set[tuple[str, str, str]] = set()
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -59,12 +61,22 @@ async def deltas_for(store: Store, bundle: Bundle, live: str, wanted: Sequence[s
     if not codecs or old is None or not old.path.is_dir():
         return {}
     found = {}
-    for target, base in bases(bundle, old, wanted).items():
+    for target, base in _bases_once(bundle, old, tuple(wanted)).items():
         if SMALLEST <= bundle.sizes[target] <= LARGEST >= old.sizes[base] and old.blob(base).is_file():
             delta = await made(store, old.blob(base), bundle.blob(target), codecs[0])
             if delta.worth:
                 found[target] = delta
     return found
+
+
+def _bases_once(bundle: Bundle, old: Bundle, wanted: tuple[str, ...]) -> dict[str, str]:
+    """`bases`, thought of once for all devices of a fleet that have the one and lack the same of the other."""
+    key = (bundle.digest, old.digest, wanted)
+    if key not in _known_bases:
+        if len(_known_bases) >= MOST_BASES:
+            _known_bases.clear()
+        _known_bases[key] = bases(bundle, old, wanted)
+    return _known_bases[key]
 
 
 def bases(bundle: Bundle, old: Bundle, wanted: Sequence[str]) -> dict[str, str]:

@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 PACKET_LIMIT = 1 << 20
 """Bytes of one answer; OpenSSH sends 256 KiB at most."""
-BLOCK = 32 << 10
-"""Bytes of one read or write that every server takes."""
+BLOCK = 31 << 10
+"""Bytes of one read or write that every server takes. With its header it fits the 32 KiB that an SSH packet carries:
+one kilobyte more would make two packets of each."""
 TIMEOUT_S = 60.0
 """For one answer; a server that says nothing for so long has gone."""
 
