@@ -222,6 +222,24 @@ def test_in_the_journal(
 
 
 @pytest.mark.fault(
+    "F8 a bit flips in a name that the journal gives, of an installation that was cut after `current` was switched",
+    outcome="what serves goes on serving, and is what `current` names",
+)
+@pytest.mark.parametrize("name", ["release", "old", "was_running"])
+def test_in_a_name_of_the_journal(standing: tuple[Board, Bundle, Bundle], tmp_path: Path, name: str) -> None:
+    board, old, new = standing
+    cut = AT_STEP.format(step="switched", when="after", what="kill", sign=str(tmp_path / "met"))
+    assert install(board, new, cut).code == -9
+    journal = Path(board.layout.journal)
+    data = bytearray(journal.read_bytes())
+    line = data.rindex(b"\n", 0, data.rindex(b'"step": "begun"'))
+    data[data.index(f'"{name}"'.encode(), line) + 1] ^= 2
+    journal.write_bytes(data)
+    assert recover(board).code == 0
+    assert_one_whole_release(board, old)
+
+
+@pytest.mark.fault(
     "F8 run/state.json of the supervisor is damaged while it serves",
     outcome="it is written anew within a second, the service answers on, and the next release goes live",
 )

@@ -32,10 +32,10 @@ def recover(layout: Layout) -> str:
 def _end(layout: Layout, journal: Journal, records: List[Dict[str, Any]]) -> None:
     begun = records[0]
     new, old = begun.get("release"), begun.get("old")
-    if not _is_name(new) or not (old is None or _is_name(old)):
-        # Rot, for every line was whole when it was written. `current` has only ever named whole releases: it is kept.
-        reason = "the journal was damaged; what `current` names is kept"
-        journal.record("refused", release=layout.linked(layout.current), reason=reason)
+    if not _is_name(new) or "old" not in begun or not (old is None or _is_name(old)):
+        # Rot, for every line was whole when it was written. `current` has only ever named whole releases.
+        kept = _keep_what_serves(layout)
+        journal.record("refused", release=kept, reason="the journal was damaged; what serves is kept")
     elif layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
         if old:
             layout.point(layout.previous, old)
@@ -43,7 +43,19 @@ def _end(layout: Layout, journal: Journal, records: List[Dict[str, Any]]) -> Non
         journal.record("committed", release=new, number=begun.get("number"), recovered=True)
         collect(layout)
     else:
-        undo(layout, str(new), old, bool(begun.get("was_running")), mishaps.INTERRUPTED, begun)
+        was_running = begun.get("was_running") is not False  # a name that has rotted ends no service
+        undo(layout, str(new), old, was_running, mishaps.INTERRUPTED, begun)
+
+
+def _keep_what_serves(layout: Layout) -> Optional[str]:
+    """Makes current what answers now, where something does; the release that is current then."""
+    serving = Serving(layout)
+    name, current = serving.state().get("release"), layout.linked(layout.current)
+    if not _is_name(name) or name == current or not serving.serves(str(name)):
+        return current
+    layout.point(layout.current, str(name))
+    serving.follow(READY_S)  # the supervisor may have been told of the other one already
+    return str(name)
 
 
 def undo(
