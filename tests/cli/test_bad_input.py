@@ -216,9 +216,10 @@ MISTYPED = (
     ("rollback", "fleet", "There is no file fleet.", "Did you mean fleet.yaml?"),
     ("status", "fleet", "There is no file fleet.", "Did you mean fleet.yaml?"),
     ("logs", "flete.yaml", "There is no file flete.yaml.", "Did you mean fleet.yaml?"),
-    ("exec-golden", "nothing-like-it", "There is no file nothing-like-it.", "In . there are fleet.yaml;"),
+    ("exec-golden", "nothing-like-it", "There is no file nothing-like-it.", "In . there are all.yaml, fleet.yaml;"),
     ("stop", "away/fleet.yaml", "There is no file away/fleet.yaml.", "There is no folder away either; check the path."),
     ("rollback", "site", "No source can read site as a model.", "site/edgewright.yaml?"),
+    ("stop", "all.yaml", "all.yaml is a fleet's file, and this is done with one project.", "Name the project"),
     ("deploy", "hosts.ini", "No source can read hosts.ini as a model.", "Export it to ONNX"),
 )
 
@@ -231,6 +232,7 @@ def test_a_mistyped_path_never_means_the_service_of_this_machine(
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "edgewright.yaml").write_text("model: tiny.onnx\n")
     (tmp_path / "hosts.ini").write_text("[all]\n")
+    (tmp_path / "all.yaml").write_text("fleet: {inventory: hosts.ini}\n")
     said = edgewright(verb, word, "--json")
     assert said.code == 2, said.err
     error = said.json()["error"]

@@ -83,6 +83,7 @@ def open_project(
     if ":" not in what and what != "null":
         must_exist(path)
     if path.suffix in (".yaml", ".yml"):
+        _refuse_fleet(path)
         notes: tuple[str, ...] = ()
         config, base = configuration.read(path), path.absolute().parent
     elif path.suffix == ".json":
@@ -99,6 +100,16 @@ def open_project(
     if target:
         config = _only(config, target)
     return Project(config, base, store, _name(str(path)), notes)
+
+
+def _refuse_fleet(path: Path) -> None:
+    from edgewright.pipeline.fleet.config import is_fleet
+
+    if is_fleet(path):
+        raise InputError(
+            f"{path} is a fleet's file, and this is done with one project.",
+            "Name the project that it releases; deploy, status, rollback, logs and exec-golden take fleets.",
+        )
 
 
 def _from_model(
