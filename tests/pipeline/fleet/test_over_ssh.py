@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from board import Bakery
 from fleets import Yard
+from proxy import Proxy
 from sshd import Sshd
 
 from edgewright.core.record import canonical
@@ -90,6 +91,31 @@ def test_a_device_that_was_off_for_two_releases_gets_the_newest_alone(behind_ssh
     assert first.digest[:12] not in (yard.roots["dev-3"] / "journal.jsonl").read_text(), "it never heard of the first"
     with Ledger(yard.open().ledger) as ledger:
         assert [ledger.rollout(number).state for number in (1, 2)] == ["superseded", "complete"]
+
+
+def test_a_dead_and_a_slow_device_hold_nobody_up(behind_ssh: tuple[Yard, list[Sshd]]) -> None:
+    """The dead one takes connections and says nothing, the slow one gets 10 kB a second; a thousand devices of which
+    one in ten is such are `make bench-fleet`."""
+    yard, servers = behind_ssh
+    bundle = yard.bakery.bundle(score=0.5)
+    yard.rollout |= {"timeout_s": 15, "concurrency": 3}
+    yard.rollout["waves"] = [{"name": "all", "errors": {"max": 1}, "success": {"percent": 50}}]
+    with Proxy(servers[1].port) as hole:
+        hole.black_hole = True
+        servers[1].trust(hole.port)
+        yard.devices["dev-2"]["address"] = servers[1].reach(port=hole.port)
+        yard.devices["dev-3"]["address"] = servers[2].reach(bandwidth="10k")
+        began = time.monotonic()
+        found = yard.deploy(bundle)
+        assert [row.state for row in found.devices] == ["live", "offline", "failed"]
+        assert found.devices[0].since < min(row.since for row in found.devices[1:]), "it was not waited for"
+        assert "It took over 15 s" in found.devices[2].told.detail
+        assert found.rollout.state == "incomplete" and time.monotonic() - began < 60, "one attempt is all they get"
+
+        hole.black_hole = False
+        yard.devices["dev-3"]["address"] = servers[2].reach()
+        assert yard.deploy(bundle, resume=True).counts == {"live": 3}
+    assert yard.committed() == dict.fromkeys(yard.roots, 1)
 
 
 def test_a_device_of_another_kind_is_refused_before_a_byte_is_sent(behind_ssh: tuple[Yard, list[Sshd]]) -> None:
