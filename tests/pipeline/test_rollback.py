@@ -20,8 +20,8 @@ from faulty import assert_one_whole_release
 from edgewright.core.config import GoalConfig
 from edgewright.core.errors import DeviceError, RejectedRelease
 from edgewright.device import programs
-from edgewright.device.recovery import collect
 from edgewright.device.journal import Journal
+from edgewright.device.recovery import collect
 from edgewright.pipeline.device_program import _bring, operate
 
 STEPS = ("begun", "managed", "switching", "switched", "started", "healthy", "committed")
@@ -92,7 +92,8 @@ def test_a_rollback_killed_at_any_step_leaves_one_whole_release_serving(old_boar
     argv = [code[1], "-c", KILLED, str(board.root), step]
     done = subprocess.run(argv, input="{}", text=True, capture_output=True, env={**os.environ, "PYTHONPATH": code[0]})
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    do(board, "missing", sizes={})  # the next operation finishes or undoes it
+    said = do(board, "missing", sizes={})["recovered"]  # the next operation finishes or undoes it
+    assert said == "" if step == "committed" else f"The rollback to {before[1]} ended after the step `{step}`: " in said
     assert health(url)["release"] in bundles and set(board.names()) == set(before)
     assert_one_whole_release(board, *bundles.values())
 

@@ -231,8 +231,6 @@ def built(result: Built) -> None:
 
 def devices(found: Sequence[DeviceStatus]) -> None:
     """What each device serves, in lines."""
-    from edgewright.device.mishaps import sentence
-
     out = console()
     for device in found:
         release = device.current or {}
@@ -263,7 +261,7 @@ def devices(found: Sequence[DeviceStatus]) -> None:
             back = f"went back from {device.reverted.get('from')} by itself: {device.reverted.get('reason')}"
             out.print(Text(f"  {_printable(back)}", "yellow"))
         if device.last and not device.last.get("over"):
-            out.print(Text(f"  {_printable(sentence(device.last))}", "yellow"))
+            out.print(Text(f"  {_printable(str(device.last.get('said')))}", "yellow"))
         if device.reason:
             out.print(Text(f"  {_printable(device.reason)}", "yellow"))
     if not found:

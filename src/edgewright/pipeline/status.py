@@ -14,6 +14,7 @@ from edgewright import transports
 from edgewright.core.contracts import Link
 from edgewright.core.errors import InputError
 from edgewright.core.record import Record
+from edgewright.device.mishaps import sentence
 from edgewright.pipeline.connect import connect
 from edgewright.pipeline.device_program import operate
 from edgewright.pipeline.project import Project
@@ -31,7 +32,7 @@ class DeviceStatus(Record):
     tells that the device went back by itself (from, to, reason), `operator` who is at work on it now, `programs` the
     versions of our device programs there (installer, supervisor), `manager` who keeps the service alive, `notes` what
     the device would not do for that, `last` the last operation that was interrupted or failed (op, step, release,
-    reason, outcome, wall; `over` where one has ended well since)."""
+    reason, outcome, wall; `over` where one has ended well since; `said`: all that in a sentence)."""
 
     target: str
     device: str
@@ -99,8 +100,12 @@ def _read(target: str, link: Link, answer: Mapping[str, Any]) -> DeviceStatus:
         programs={str(name): str(version) for name, version in (answer.get("programs") or {}).items()},
         manager=str(answer.get("manager") or ""),
         notes=tuple(str(note)[:500] for note in answer.get("notes") or ()),
-        last=answer.get("last") or None,
+        last=_last(answer.get("last")),
     )
+
+
+def _last(told: Any) -> Mapping[str, Any] | None:
+    return {**told, "said": sentence(told)[:2000]} if isinstance(told, dict) and told else None
 
 
 async def log_of(name: str, link: Link, lines: int) -> Log | None:
