@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from board import Bakery, Board
 from channels import Front, poll, serving
+from editions import NEW, Edition
 from faulty import assert_one_whole_release
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +28,7 @@ from edgewright.device.release import Layout, ReleaseError
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.channel import Published, publish
 from edgewright.pipeline.channel_place import parse_place
+from edgewright.pipeline.device_program import archive
 from edgewright.pipeline.exchange import pull
 from edgewright.pipeline.registry import Reference, Registry, parse_reference
 
@@ -114,6 +117,15 @@ def test_a_device_installs_what_its_channel_in_a_registry_has_and_the_next_relea
     assert followed.poll()["outcome"] == "current"
     there = parse_reference(f"{followed.front.to}".rpartition(":")[0] + f":release.{second.digest}")
     assert pull(there, tmp_path / "pulled").digest == second.digest
+
+
+def test_newer_device_programs_arrive_from_a_registry(bakery: Bakery, followed: Followed) -> None:
+    old = Edition(journal="# older\n")
+    words = ("--trust", followed.publish(bakery.bundle()).root)
+    told = followed.poll(*words, environment={"PYTHONPATH": str(old.put(followed.board.root))})
+    assert told["outcome"] == "installed" and told["programs"] == {"version": NEW}, told
+    assert (followed.board.root / "channel/programs").readlink().name == NEW
+    followed.serves(bakery.bundle())
 
 
 def digest(manifest: bytes) -> str:
@@ -221,7 +233,7 @@ def test_the_registry_s_garbage_collection_takes_nothing_of_a_channel(
         repository = device.Registry(f"oci://{host}/a/channel")
         tuf.begin(str(tmp_path / "client"), (tmp_path / "keys/metadata/1.root.json").read_bytes())
         targets = tuf.Client(str(tmp_path / "client"), repository.small, None).refresh()
-        assert {"stable.json", "beta.json"} < set(targets)
+        assert {"stable.json", "beta.json", hashlib.sha256(archive()).hexdigest()} < set(targets)
         for target in targets.values():
             repository.large(target.place, target.digest, target.size, str(tmp_path / "blob"))
 

@@ -9,22 +9,19 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
-from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from board import Bakery, Board
+from editions import NEW, Edition, zipped
 
 from edgewright.device import channel_programs, programs, programs_archive
-from edgewright.device.programs_archive import Damaged, members, unpack, version
+from edgewright.device.programs_archive import Damaged, members, version
 from edgewright.device.release import Layout, ReleaseError
 from edgewright.pipeline import channel as publishing
 from edgewright.pipeline import device_program
 
-NEW = device_program.programs()[0]
 KILLS = """
 import os, signal, sys
 
@@ -47,39 +44,6 @@ if Killed.left:
         killing(name)
 """
 """On the path of a process: it is killed before its KILL_AT-th change of the programs."""
-
-
-class Edition:
-    """Device programs of another version: ours, with something added to some of the files."""
-
-    def __init__(self, **added: str) -> None:
-        files = members(device_program.archive())
-        for name, text in added.items():
-            files[f"edgewright/device/{name}.py"] += text.encode()
-        self.archive, self.version = zipped(files), version(files)
-
-    def publish(self, monkeypatch: pytest.MonkeyPatch, to: Callable[[], Any], named: str = "") -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(publishing, "archive", lambda: self.archive)
-            patch.setattr(publishing, "programs", lambda: (named or self.version, ()))
-            to()
-
-    def put(self, root: Path) -> Path:
-        """As a host has brought them."""
-        folder = root / "tools" / self.version
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        archive = root / "tools" / "sent.zip"
-        archive.write_bytes(self.archive)
-        unpack(str(archive), str(folder), hashlib.sha256(self.archive).hexdigest())
-        return folder
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    out = BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
-    return out.getvalue()
 
 
 OLD = Edition(journal="# older\n")
@@ -310,3 +274,37 @@ def test_an_archive_that_is_no_whole_one_is_refused(monkeypatch: pytest.MonkeyPa
 
 def test_the_version_of_what_runs_is_that_of_the_archive() -> None:
     assert channel_programs.own_version() == NEW == version(members(device_program.archive()))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_unit_that_is_printed_starts_the_programs_of_the_channel(following: Device, tmp_path: Path) -> None:
+    done = following.run("--unit", "--every", "60", "--source", "loop:/media/100% $mine")
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / done.stdout.splitlines()[0].rpartition("/")[2]
+    path.write_text(done.stdout)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    words = ["systemd-analyze", "verify", *(["--user"] if os.geteuid() else []), str(path)]
+    verified = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    assert f"PYTHONPATH={following.link}" in done.stdout and '"--source=loop:/media/100%% $$mine"' in done.stdout
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith("ExecStart=")]
+    argv = [
+        word.replace('"', "") for word in command.partition("=")[2].split() if "$" not in word and "100" not in word
+    ]
+    started = subprocess.run([*argv, "--look"], env={"PYTHONPATH": str(following.link)}, capture_output=True, text=True)
+    told = json.loads(started.stdout)
+    assert told["outcome"] == "looked" and told["programs"] == {"version": OLD.version}, told
+
+
+def test_a_channel_without_device_programs_leaves_those_that_are_here(
+    following: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that an older edgewright publishes."""
+    with monkeypatch.context() as patch:
+        described = publishing.canonical
+        patch.setattr(
+            publishing, "canonical", lambda told: described({k: v for k, v in told.items() if k != "programs"})
+        )
+        following.publish()
+    told = following.poll()
+    assert told["outcome"] == "current" and told["programs"] == {"version": OLD.version}

@@ -267,6 +267,8 @@ def main(argv: List[str]) -> int:
         return 0
     channel_programs.settle()
     programs.begin()
+    if words.unit:
+        return _unit(layout, words)
     while True:
         told = channel.poll()
         _say(told)
@@ -283,6 +285,17 @@ def _say(told: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def _unit(layout: Layout, words: argparse.Namespace) -> int:
+    from edgewright.device.channel_unit import unit
+
+    try:
+        sys.stdout.write(unit(layout, words))
+    except ReleaseError as error:
+        sys.stderr.write("%s\n%s\n" % (error.message, error.remedy))
+        return 2
+    return 0
+
+
 def _words() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Fetches the release of a channel, and installs it.")
     parser.add_argument("root", help="the device folder")
@@ -295,6 +308,7 @@ def _words() -> argparse.ArgumentParser:
     parser.add_argument(
         "--every", type=float, metavar="S", help="poll for ever, so many seconds apart, give or take 20 %%"
     )
+    parser.add_argument("--unit", action="store_true", help="only print a systemd unit that starts this as a service")
     parser.add_argument("--look", action="store_true", help="only look whether the channel can be followed")
     parser.add_argument("--clock", action="store_true", help="believe the system's clock: metadata expires by it")
     parser.add_argument("--ca", metavar="FILE", help="certificates to verify the server by, instead of the system's")

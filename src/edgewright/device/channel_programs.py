@@ -49,11 +49,11 @@ class Programs(object):
         folder = programs.folder_of(self._layout, version_of(CODE))
         if os.path.realpath(folder) != _code() or not os.path.exists(os.path.join(folder, programs_archive.COMPLETE)):
             return
-        with contextlib.suppress(ReleaseError):
+        with contextlib.suppress(ReleaseError, OSError):  # what is wrong with the device folder, the poll says
             self._held.enter_context(programs.held(folder))
-        os.makedirs(os.path.join(self._layout.root, "channel"), exist_ok=True)
-        if programs.linked(self._layout, LINK) is None and self.version == version_of(CODE):
-            self._link(self.version)
+            os.makedirs(os.path.join(self._layout.root, "channel"), exist_ok=True)
+            if programs.linked(self._layout, LINK) is None and self.version == version_of(CODE):
+                self._link(self.version)
 
     def follow(self, offered: Any, targets: Mapping[str, tuf.Target], folder: Folder) -> Dict[str, Any]:
         """Goes on as the programs that the channel offers ({"version", "archive", "size"}, None where it has none).
@@ -142,12 +142,16 @@ class Programs(object):
 
 
 def own_version() -> str:
-    """The version of the programs that this process began with, counted from their files."""
+    """The version of the programs that this process began with, counted from their files; "" where one cannot be
+    read."""
     names = ["__init__.py", *sorted("device/" + name for name in os.listdir(CODE) if name.endswith(".py"))]
     files: Dict[str, bytes] = {}
-    for name in names:
-        with open(os.path.join(os.path.dirname(CODE), *name.split("/")), "rb") as file:
-            files[name] = file.read()
+    try:
+        for name in names:
+            with open(os.path.join(os.path.dirname(CODE), *name.split("/")), "rb") as file:
+                files[name] = file.read()
+    except OSError:
+        return ""
     return programs_archive.version(files)
 
 

@@ -74,9 +74,9 @@ def _service(root: str, host: Host, serve: Mapping[str, Any]) -> Lines:
         ("Type", "notify"),
         ("NotifyAccess", "main"),
         # In a command "$" begins a variable, and nowhere else.
-        ("ExecStart", "%s -m edgewright.device.supervise %s" % (_word(host.python), _word(root).replace("$", "$$"))),
+        ("ExecStart", "%s -m edgewright.device.supervise %s" % (word(host.python), word(root).replace("$", "$$"))),
         ("WorkingDirectory", "/"),
-        *[("Environment", _assignment(key, value)) for key, value in sorted(environment(root, serve).items())],
+        *[("Environment", assignment(key, value)) for key, value in sorted(environment(root, serve).items())],
         ("Restart", "on-failure"),
         ("RestartSec", "2"),
         ("WatchdogSec", "%g" % watchdog),
@@ -123,7 +123,7 @@ def _everywhere() -> Lines:
 def _hardening(root: str, host: Host, serve: Mapping[str, Any]) -> Lines:
     if ":" in root:
         raise ReleaseError("The device folder %s has a colon in its name." % root, "Give `root` another one.")
-    reach = [("BindReadOnlyPaths", _word(path)) for path in host.homes if ":" not in path]
+    reach = [("BindReadOnlyPaths", word(path)) for path in host.homes if ":" not in path]
     # /proc stays whole: who asked something of the supervisor is known by process, and may be root.
     return [
         ("CapabilityBoundingSet", ""),
@@ -131,8 +131,8 @@ def _hardening(root: str, host: Host, serve: Mapping[str, Any]) -> Lines:
         ("ProtectSystem", "strict"),
         ("ProtectHome", "tmpfs"),
         *reach,
-        ("BindPaths", _word(root)),
-        ("ReadWritePaths", _word(root)),
+        ("BindPaths", word(root)),
+        ("ReadWritePaths", word(root)),
         ("PrivateTmp", "yes"),
         ("PrivateMounts", "yes"),
         ("ProtectKernelTunables", "yes"),
@@ -157,13 +157,15 @@ def _network(serve: Mapping[str, Any]) -> Lines:
     return [("IPAddressDeny", "any"), ("IPAddressAllow", "localhost")]
 
 
-def _assignment(name: str, value: str) -> str:
+def assignment(name: str, value: str) -> str:
+    """What follows `Environment=`. ReleaseError for what is no name of a variable."""
     if not re.match(r"[A-Za-z_][A-Za-z0-9_]*\Z", name):
         raise ReleaseError("%.60r is no name of a variable." % name, "Mend the target's environment.")
     return '"%s=%s"' % (name, _escaped(value))
 
 
-def _word(path: str) -> str:
+def word(path: str) -> str:
+    """One word of a setting. In a command `$` must be doubled beside."""
     return '"%s"' % _escaped(path) if re.search(r"[^A-Za-z0-9_./+-]", path) else path
 
 
