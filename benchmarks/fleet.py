@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,7 @@ def main() -> None:
         return
     if asked.dead + asked.slow >= 100:
         options.error("all devices are to be dead or slow")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what lies in memory goes with us
     asked.dead, asked.slow = (round(asked.devices * share / 100) for share in (asked.dead, asked.slow))
     with tempfile.TemporaryDirectory(prefix="bench-fleet-") as folder:
         report = bench(Path(folder), asked)

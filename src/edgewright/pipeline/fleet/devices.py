@@ -82,7 +82,7 @@ async def still_serves(fleet: Fleet, device: Device, release: FleetRelease, told
             if current.get("digest") != release.bundle.digest:
                 said = f"After the bake time {_changed(now, release)}"
             elif health.get("release") != release.bundle.digest or not health.get("ready"):
-                reason = str(now.get("reason") or "").rstrip(".")
+                reason = str(now.get("reason") or "")[:500].rstrip(".")
                 said = f"After the bake time its service does not answer{f': {reason}' if reason else ''}."
             else:
                 return Result(LIVE, replace(told, kept=True))
@@ -132,8 +132,9 @@ def reverted(now: Mapping[str, Any]) -> str:
     found = now.get("reverted")
     if not isinstance(found, dict):
         return ""
-    reason = str(found.get("reason") or "no reason was noted").rstrip(".")
-    return f"went back from {found.get('from')} to {found.get('to')} by itself: {reason}."
+    bad, back = (str(found.get(key))[:100] for key in ("from", "to"))
+    reason = str(found.get("reason") or "no reason was noted")[:500].rstrip(".")
+    return f"went back from {bad} to {back} by itself: {reason}."
 
 
 async def each(
@@ -173,13 +174,13 @@ async def _link(fleet: Fleet, device: Device, family: str) -> AsyncIterator[Link
 
 def _changed(now: Mapping[str, Any], release: FleetRelease) -> str:
     """Why a device serves another release than the one that it took: an older way back explains nothing."""
-    left = str((now.get("reverted") or {}).get("from") or "")
-    if left.endswith(f"-{release.bundle.digest[:12]}") and (said := reverted(now)):
+    said = reverted(now)
+    if said and str(now["reverted"].get("from")).endswith(f"-{release.bundle.digest[:12]}"):
         return f"it serves another release: it {said}"
     if not now.get("current"):
         return "it has no release any more: somebody emptied it."
-    said = f"{now['operator']} is at work on it" if now.get("operator") else "somebody changed it"
-    return f"it serves another release: {said}."
+    operator = str(now.get("operator") or "")[:200]
+    return f"it serves another release: {f'{operator} is at work on it' if operator else 'somebody changed it'}."
 
 
 def _told(done: Release, release: FleetRelease, told: Told) -> Told:

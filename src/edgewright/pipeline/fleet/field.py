@@ -169,7 +169,7 @@ def _now(device: Device, answer: Mapping[str, Any] | EdgewrightError) -> DeviceN
     if isinstance(answer, EdgewrightError):
         return DeviceNow(device.name, device.target, _plain(device), device.groups, OFFLINE, reason=str(answer))
     current, previous = answer.get("current") or {}, answer.get("previous") or {}
-    back, failed = acts.reverted(answer), str(answer.get("reason") or "")
+    back, failed = acts.reverted(answer), str(answer.get("reason") or "")[:500]
     running = "serving" if answer.get("health") else "starting" if answer.get("running") else "stopped"
     return DeviceNow(
         device=device.name,
@@ -182,7 +182,7 @@ def _now(device: Device, answer: Mapping[str, Any] | EdgewrightError) -> DeviceN
         previous=str(previous.get("name") or ""),
         url=str(answer.get("url") or ""),
         reason=" ".join(said for said in (f"It {back}" if back else "", failed) if said),
-        operator=str(answer.get("operator") or ""),
+        operator=str(answer.get("operator") or "")[:200],
     )
 
 
