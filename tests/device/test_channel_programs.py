@@ -245,6 +245,15 @@ def test_versions_in_use_are_not_removed(tmp_path: Path) -> None:
         pass
 
 
+def test_versions_that_nobody_uses_do_not_pile_up(following: Device) -> None:
+    for number in range(5):
+        os.utime(Edition(journal=f"# {number}\n").put(following.root), (number, number))
+    following.publish()
+    assert following.poll()["programs"] == {"version": NEW}
+    there = {path.name for path in (following.root / "tools").iterdir()}
+    assert {NEW, OLD.version} < there and len(there) == programs.KEPT
+
+
 @pytest.mark.parametrize(
     "name",
     ["../x.py", "/etc/x.py", "edgewright/../x.py", "edgewright//x.py", "edgewright/x", "other/x.py", "edgewright/X.py",

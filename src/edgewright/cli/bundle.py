@@ -194,8 +194,8 @@ def publish(
 ) -> None:
     """Make a bundle the release of a channel, for devices that fetch for themselves.
 
-    The place is a TUF repository; any web server or OCI registry can hold it. On the device: `python3 -m
-    edgewright.device.channel ROOT URL --channel NAME --trust root.json`.
+    The place is a TUF repository; any web server or OCI registry can hold it. It also brings the device programs of
+    this edgewright. On the device: `python3 -m edgewright.device.channel ROOT URL --channel NAME --trust root.json`.
     """
     from edgewright.pipeline.bundle import read_bundle
     from edgewright.pipeline.channel import publish
@@ -208,7 +208,7 @@ def publish(
         return
     signed = "signed" if done.signed else "not signed, which devices that know signers refuse"
     typer.echo(f"{channel}: sha256:{done.digest[:12]} ({signed}), version {done.version}, good until {done.expires}.")
-    typer.echo(f"Devices are given {done.root} once.")
+    typer.echo(f"Devices are given {done.root} once; they go on as the device programs {done.programs}.")
 
 
 def trust(

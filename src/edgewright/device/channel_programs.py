@@ -14,6 +14,7 @@ Killed at any moment, the link leads to programs that are whole and were tried.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -90,6 +91,7 @@ class Programs(object):
         with programs.held(there):
             self._try(version, there)
             self._link(version)
+        self._collect()
 
     def _try(self, version: str, folder: str) -> None:
         """Rejected unless these programs, started as this process was, can follow the channel."""
@@ -122,6 +124,13 @@ class Programs(object):
         for link, name in ((BEFORE, before), (LINK, version)):
             if name and (link == LINK or name != version):
                 durable.switch_link(os.path.join(self._layout.root, link), os.path.join("..", "tools", name))
+
+    def _collect(self) -> None:
+        """An installer may be running as a version that nobody else uses; it collects by itself."""
+        with open(os.path.join(self._layout.root, "install.lock"), "ab") as lock:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                programs.collect(self._layout)
 
     def _become(self, version: str) -> None:
         """Executes the channel process of this version over this one. ReleaseError where that does not help."""

@@ -41,7 +41,8 @@ ROOT_DAYS = 3650
 @dataclass(frozen=True)
 class Published(Record):
     """`root` is the file that a device is given once (`--trust`); versions are those of the metadata. `expires` is when
-    the timestamp does: publish again before. `sent_bytes` is what the place did not have yet."""
+    the timestamp does: publish again before. `sent_bytes` is what the place did not have yet, `programs` the version of
+    the device programs that went along."""
 
     channel: str
     digest: str
@@ -51,6 +52,7 @@ class Published(Record):
     version: int
     expires: str
     sent_bytes: int
+    programs: str
 
 
 def publish(
@@ -85,7 +87,7 @@ def publish(
     number = root.signed.version
     first = (to / "metadata" if isinstance(to, Path) else kept) / f"{number}.root.json"
     return Published(channel, bundle.digest, signed, first, number, version,
-                     expires.strftime("%Y-%m-%dT%H:%M:%SZ"), sent)  # fmt: skip
+                     expires.strftime("%Y-%m-%dT%H:%M:%SZ"), sent, programs()[0])  # fmt: skip
 
 
 def _need_tuf() -> None:
