@@ -42,8 +42,9 @@ class Survival:
             if known:
                 item.add_marker(pytest.mark.fault(known[0], outcome=known[1]))
 
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        _asked.clear()
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        _asked.clear()  # what a fixture asked was before the fault
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
