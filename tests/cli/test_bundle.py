@@ -148,7 +148,7 @@ def test_a_device_is_told_whom_to_trust_and_status_says_so(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("inspect", "nothing"), "not a bundle"),
+        (("inspect", "nothing"), "There is no folder"),
         (("verify", "allowed"), "not a bundle"),
         (("sign", "b", "--key", "nothing"), "nothing cannot be read"),
         (("sign", "b", "--key", "allowed"), "allowed"),
