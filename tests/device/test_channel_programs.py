@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,8 +16,12 @@ from typing import Any
 import pytest
 from board import Bakery, Board
 from editions import NEW, Edition, zipped
+from faulty import assert_one_whole_release
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edgewright.device import channel_programs, programs, programs_archive
+from edgewright.device.fetch import Folder
 from edgewright.device.programs_archive import Damaged, members, version
 from edgewright.device.release import Layout, ReleaseError
 from edgewright.pipeline import channel as publishing
@@ -53,7 +58,9 @@ class Device:
     """A device folder that follows a folder, at first as the programs OLD."""
 
     def __init__(self, board: Board, bakery: Bakery) -> None:
-        self.root, self.bakery, self.to, self.keys = board.root, bakery, board.folder / "to", board.folder / "keys"
+        self.board, self.root, self.bakery, self.to, self.keys = (
+            board, board.root, bakery, board.folder / "to", board.folder / "keys"
+        )  # fmt: skip
         self.url, self.link = self.to.as_uri(), board.root / "channel/programs"
         self.started = OLD.put(self.root)
         (board.folder / "kills").mkdir()
@@ -83,6 +90,9 @@ class Device:
         well = told["outcome"] in ("installed", "current", "kept") and "refused" not in told.get("programs", {})
         assert (done.returncode == 0) == well, done
         return dict(told)
+
+    def serves(self, **bundle: Any) -> None:
+        assert_one_whole_release(self.board, self.bakery.bundle(**bundle))
 
     def linked(self, name: str = "programs") -> str:
         return (self.root / "channel" / name).readlink().name
@@ -123,6 +133,7 @@ def test_newer_programs_arrive_and_install_the_release(device: Device) -> None:
     assert again["outcome"] == "current" and again["received"] < 10_000, again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("added", "said"),
     [
@@ -141,6 +152,7 @@ def test_programs_that_do_not_start_are_refused_and_those_before_go_on(
     assert told["programs"]["refused"] == broken.version and said in told["programs"]["message"], told
     again = following.poll()
     assert again["programs"] == told["programs"] and again["received"] < 10_000, "it is not fetched again"
+    following.serves(bias=0.25)
     following.assert_programs_work()
     following.publish()
     assert following.poll()["programs"] == {"version": NEW}
@@ -156,6 +168,7 @@ def test_an_archive_with_a_bit_flipped_is_not_kept(following: Device) -> None:
     told = following.poll()
     assert told["outcome"] == "unreachable" and "damaged" in told["message"], told
     assert following.linked() == OLD.version and not (following.root / "tools" / NEW).exists()
+    following.serves()
     blob.write_bytes(whole)
     assert following.poll()["programs"] == {"version": NEW}
 
@@ -188,6 +201,7 @@ def test_killed_at_any_step_the_next_poll_goes_on(following: Device) -> None:
         assert told["outcome"] == "current" and told["programs"] == {"version": NEW}, (at, told)
         assert following.linked() == NEW and not list((following.root / "tools").glob("*.making"))
     assert at > 7 and steps == {OLD.version, NEW}
+    following.serves()
 
 
 def test_a_process_that_polls_for_ever_goes_on_as_the_new_programs(following: Device, tmp_path: Path) -> None:
@@ -279,6 +293,33 @@ def test_an_archive_that_is_no_whole_one_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(programs_archive, "FILES_LIMIT", 999)
     with pytest.raises(Damaged, match="too large"):
         members(zipped({**good, "complete": b""}))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_bytes_are_refused_or_are_whole_programs(data: st.DataObject) -> None:
+    whole = bytearray(
+        zipped({"edgewright/__init__.py": b"a = 1\n" * 9, "edgewright/device/x.py": b"", "complete": b""})
+    )
+    for _ in range(data.draw(st.integers(0, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.none() | st.integers(0, len(whole)))
+    with contextlib.suppress(Damaged):
+        for name in list(members(bytes(whole[:cut])))[:-1]:
+            assert name.startswith("edgewright/") and ".." not in name
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x), max_leaves=4)
+    | st.dictionaries(st.sampled_from(["version", "archive", "size"]), st.text("0af", max_size=70) | st.integers())
+)
+def test_what_a_channel_says_of_programs_in_another_form_is_refused(tmp_path: Path, offered: Any) -> None:
+    (tmp_path / "channel").mkdir(exist_ok=True)
+    found = channel_programs.Programs(Layout(str(tmp_path)), [])
+    told = [found.follow(offered, {}, Folder(tmp_path.as_uri())) for _ in range(2)]
+    assert told[0] == told[1] and ("refused" in told[0]) is (offered is not None)
+    assert not (tmp_path / "tools").exists()
 
 
 def test_the_version_of_what_runs_is_that_of_the_archive() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 FLEET, DEVICE = "tests/pipeline/fleet", "tests/device"
 REGISTRY, TRANSPORTS = f"{DEVICE}/test_channel_in_registry.py", f"{DEVICE}/test_channel_transports.py"
+PROGRAMS = f"{DEVICE}/test_channel_programs.py"
 
 BORROWED = {
     f"{DEVICE}/test_lease.py::test_the_installer_keeps_the_second_operator_out_from_the_first_operation_to_the_last": (
@@ -146,6 +147,18 @@ BORROWED = {
         "F9 a channel's registry has tags of two publications mixed",
         "refused; the old release serves on, and the new one is installed when the tags are right again",
     ),
+    f"{PROGRAMS}::test_killed_at_any_step_the_next_poll_goes_on": (
+        "F1 killed before every change of the device programs that a channel brings",
+        "the programs that poll are whole and were tried; the next poll goes on as the new ones",
+    ),
+    f"{PROGRAMS}::test_an_archive_with_a_bit_flipped_is_not_kept": (
+        "F8 a bit flips in the archive of the device programs of a channel",
+        "it is fetched again and never kept; the programs before go on",
+    ),
+    f"{PROGRAMS}::test_programs_that_do_not_start_are_refused_and_those_before_go_on": (
+        "F12 a channel brings device programs that do not start",
+        "they are refused before they are used; those before go on, and install the release",
+    ),
     f"{DEVICE}/test_channel_transports.py::test_of_two_polls_at_once_the_second_says_that_it_is_busy": (
         "F15 a second poll of a channel begins while the first one fetches",
         "it says that it is busy and touches nothing; the first one installs",
@@ -173,6 +186,9 @@ ASKED = {
     "tests/pipeline/test_rollback.py::test_a_rollback_that_fails_itself_changes_nothing",
     f"{TRANSPORTS}::test_a_disk_that_fills_up_during_a_fetch_leaves_the_old_release_serving",
     f"{TRANSPORTS}::test_of_two_polls_at_once_the_second_says_that_it_is_busy",
+    f"{PROGRAMS}::test_killed_at_any_step_the_next_poll_goes_on",
+    f"{PROGRAMS}::test_an_archive_with_a_bit_flipped_is_not_kept",
+    f"{PROGRAMS}::test_programs_that_do_not_start_are_refused_and_those_before_go_on",
     f"{REGISTRY}::test_a_blob_with_a_byte_flipped_in_the_registry_is_not_kept",
     f"{REGISTRY}::test_an_old_timestamp_put_back_is_refused_and_the_device_serves_on",
     f"{REGISTRY}::test_a_registry_that_stands_still_is_refused_once_a_time_is_known",

@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -31,6 +32,8 @@ from edgewright.device.serving import CODE, version_of
 
 LINK, BEFORE = "channel/programs", "channel/programs-before"
 TRIAL_S = 300.0
+KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+"""By somebody, as where memory is short: it says nothing of the programs."""
 BECAME = "EDGEWRIGHT_CHANNEL_BECAME"
 """How often programs were executed over this process since its last whole poll."""
 MOST = 3
@@ -72,7 +75,7 @@ class Programs(object):
             if self.version != version:
                 self._become(version)
         except Rejected as error:
-            found = {"refused": str(_version(offered)), "message": error.message, "remedy": error.remedy}
+            found = {"refused": _version(offered) or "", "message": error.message, "remedy": error.remedy}
             durable.write_json(self._note(), dict(found, of=self._of(offered)))
             return dict(told, **found)
         durable.remove(self._note())
@@ -101,6 +104,8 @@ class Programs(object):
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TRIAL_S,
                 env=_environment(folder), check=False,
             )  # fmt: skip
+            if done.returncode in KILLED:
+                raise ReleaseError("The trial of the device programs %s was killed." % version, "It is tried again.")
             found: Any = json.loads(done.stdout.decode("utf-8"))
             outcome, running = found["outcome"], found["programs"]["version"]
         except subprocess.TimeoutExpired:

@@ -50,7 +50,11 @@ def unpack(archive: str, folder: str, digest: str) -> None:
         making = folder + ".making"
         for old in (making, folder):
             shutil.rmtree(old, ignore_errors=True)
-        _write(files, making)
+        try:
+            _write(files, making)
+        except BaseException:  # a full disk is not to be kept full
+            shutil.rmtree(making, ignore_errors=True)
+            raise
         os.rename(making, folder)
         _sync(place)
     finally:
