@@ -220,6 +220,8 @@ MISTYPED = (
     ("stop", "away/fleet.yaml", "There is no file away/fleet.yaml.", "There is no folder away either; check the path."),
     ("rollback", "site", "No source can read site as a model.", "site/edgewright.yaml?"),
     ("stop", "all.yaml", "all.yaml is a fleet's file, and this is done with one project.", "Name the project"),
+    ("rollback", "nets.py:net", "There is no file nets.py.", "In . there are"),
+    ("rollback", "no_such_module:net", "There is no module no_such_module.", "module:factory"),
     ("deploy", "hosts.ini", "No source can read hosts.ini as a model.", "Export it to ONNX"),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from edgewright import sources
@@ -20,8 +22,7 @@ SHOWN = 3
 def source_for(spec: ModelSpec) -> Source:
     """The source that reads this model. InputError where the file is not there, or where no source reads it."""
     path = Path(spec.source)
-    if ":" not in spec.source and spec.source != "null":
-        must_exist(path)
+    must_exist(spec.source)
     for name in sorted(sources.names(), key=lambda name: (name in LAST_RESORT, name)):
         member = sources.get(name)
         if member.matches(spec):
@@ -36,10 +37,18 @@ def source_for(spec: ModelSpec) -> Source:
     raise InputError(f"No source can read {path.name} as a model.", remedy)
 
 
-def must_exist(path: Path) -> None:
-    """InputError where nothing is there, with the file that was probably meant."""
-    if not path.exists():
+def must_exist(source: str) -> None:
+    """InputError where a named file is not there, with the one that was probably meant; of `file.py:factory` that is
+    the file, of `module:factory` the module. `package://…` and `null` name no file."""
+    named, colon, factory = source.rpartition(":")
+    path = Path(named if colon else source).expanduser()
+    if source == "null" or Path(source).exists():
+        return
+    if (not colon or path.suffix == ".py") and not path.exists():
         raise InputError(f"There is no file {path}.", _instead(path))
+    top = named.partition(".")[0]  # finding what is inside a package would run the package
+    if factory.isidentifier() and top.isidentifier() and top not in sys.modules and find_spec(top) is None:
+        raise InputError(f"There is no module {top}.", "Check the name; `module:factory` is a callable of a module.")
 
 
 def _instead(path: Path) -> str:

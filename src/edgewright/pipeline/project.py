@@ -80,8 +80,7 @@ def open_project(
 
     store = Store(home or default_root())
     path = Path(what).expanduser()
-    if ":" not in what and what != "null":
-        must_exist(path)
+    must_exist(what)
     if path.suffix in (".yaml", ".yml"):
         _refuse_fleet(path)
         notes: tuple[str, ...] = ()
