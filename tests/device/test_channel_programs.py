@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from board import Bakery, Board
+from channels import Shelf, Static, serving
 from editions import NEW, Edition, zipped
 from faulty import assert_one_whole_release
 from hypothesis import HealthCheck, given, settings
@@ -171,6 +172,25 @@ def test_an_archive_with_a_bit_flipped_is_not_kept(following: Device) -> None:
     following.serves()
     blob.write_bytes(whole)
     assert following.poll()["programs"] == {"version": NEW}
+
+
+def test_a_server_that_falls_silent_during_the_trial_says_nothing_of_the_programs(following: Device) -> None:
+    following.publish()
+    shelf, digest = Shelf(following.to), hashlib.sha256(device_program.archive()).hexdigest()
+
+    def silent(handler: Static) -> bool:
+        if any(digest in path for path, _ in shelf.asked[:-1]):
+            handler.send_error(503)
+            return True
+        return False
+
+    shelf.misbehave, following.url = silent, shelf.url
+    with serving(shelf):
+        told = following.poll()
+        assert told["outcome"] == "unreachable" and "503" in told["message"], told
+        assert following.linked() == OLD.version
+        shelf.misbehave = None
+        assert following.poll()["programs"] == {"version": NEW}
 
 
 def test_programs_under_the_version_of_others_are_refused(following: Device, monkeypatch: pytest.MonkeyPatch) -> None:
