@@ -30,6 +30,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,8 @@ from edgewright.device.release import Layout, Rejected, ReleaseError, is_digest
 from edgewright.device.serving import CODE
 
 RELEASE_LIMIT = 8 << 20
+TIMEOUT_S, LONGEST_BAKE_S = 1200.0, 86400.0
+"""How long one operation of the installer may take, and how much of a bake time is waited for beside that."""
 NAME = r"[a-z0-9][a-z0-9._-]{0,40}\Z"
 SETTINGS = ("source", "host", "port")
 WHOLE = ("install", "installation", "recovery", "rollback", "supervise")
@@ -186,9 +189,9 @@ class Channel(object):
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONNOUSERSITE="1")
         argv = [sys.executable, "-m", "edgewright.device.install", self._layout.root, op]
         text = json.dumps(request).encode("utf-8")
-        done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, env=environment, check=False)
+        said = _run(argv, text, environment, TIMEOUT_S + _bake_s(request))
         try:
-            answer = dict(json.loads(done.stdout.decode("utf-8")))
+            answer = dict(json.loads(said.decode("utf-8")))
         except ValueError:
             raise ReleaseError("The installer ended without an answer.", "See what it wrote.") from None
         error = answer.get("error")
@@ -224,6 +227,29 @@ def _checked(found: Mapping[str, Any]) -> Mapping[str, Any]:
     if found.get("format") != 1 or not fits or found.get("manifest") not in sizes or not isinstance(wanted, dict):
         raise Rejected("The channel's release is of a form that is not known here.", "Bring newer device programs.")
     return found
+
+
+def _bake_s(request: Mapping[str, Any]) -> float:
+    """How long the installer is asked to watch the release, which is no hanging."""
+    found = (request.get("serve") or {}).get("bake_s")
+    return min(max(0.0, float(found)), LONGEST_BAKE_S) if isinstance(found, (int, float)) else 0.0
+
+
+def _run(argv: List[str], text: bytes, environment: Mapping[str, str], timeout_s: float) -> bytes:
+    """What a program says that ends in time. One that does not is killed with all that it waits for; the service is in
+    a session of its own, and lives on."""
+    child = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(environment), start_new_session=True
+    )
+    try:
+        return child.communicate(text, timeout=timeout_s)[0]
+    except subprocess.TimeoutExpired:
+        message = "The installer did not end its `%s` within %.0f s; it was ended." % (argv[-1], timeout_s)
+        raise ReleaseError(message, "A whole release serves; the next poll finishes or undoes it first.") from None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def _outcome(error: ReleaseError) -> str:
