@@ -7,8 +7,9 @@ import pytest
 from edgewright.core import config as configuration
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-# A fleet's file is another kind of file: tests/pipeline/fleet reads it.
-FILES = sorted(p for p in EXAMPLES.rglob("*.yaml") if "\nfleet:" not in p.read_text(encoding="utf-8"))
+OTHERS = ("\nfleet:", "\nkind: Job")
+"""A fleet's file and a Job of Kubernetes are other kinds of files: tests/pipeline/fleet and tests/cli read them."""
+FILES = sorted(p for p in EXAMPLES.rglob("*.yaml") if not any(key in p.read_text(encoding="utf-8") for key in OTHERS))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda p: p.relative_to(EXAMPLES).as_posix())
