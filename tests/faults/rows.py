@@ -27,6 +27,14 @@ BORROWED = {
         "F14 a release that had started well ends together with its supervisor, again and again",
         "the ends are counted: the device goes back to the release before; reboots do not count",
     ),
+    f"{DEVICE}/test_channel_hung.py::test_an_installer_that_hangs_is_ended_and_the_next_poll_goes_on": (
+        "F3 the installer hangs at a step on a device that polls",
+        "it is ended with all that it waits for, the old release serves, and the next poll installs the new one",
+    ),
+    "tests/transports/test_ssh_programs.py::test_ten_links_at_once_get_past_a_server_that_lets_few_knock": (
+        "F20 ten links at once to a server that lets two log in at a time (MaxStartups 2:100:2)",
+        "some are turned away, and all get in by trying again",
+    ),
     f"{DEVICE}/test_boot_counter.py::test_two_releases_that_fail_do_not_take_turns": (
         "F14 two releases that both fail",
         "they do not take turns; the state names both reasons",
@@ -178,6 +186,7 @@ BORROWED = {
 }
 
 ASKED = {
+    f"{DEVICE}/test_channel_hung.py::test_an_installer_that_hangs_is_ended_and_the_next_poll_goes_on",
     f"{DEVICE}/test_boot_counter.py::test_starts_are_counted_over_boots_that_cut_the_power",
     f"{DEVICE}/test_boot_counter.py::test_a_release_that_does_not_start_after_a_boot_is_left_for_the_one_before",
     f"{DEVICE}/test_boot_counter.py::test_a_supervisor_that_is_killed_with_its_release_counts_and_a_reboot_does_not",
@@ -201,6 +210,8 @@ ALONE = {"tests/faults/test_power_loss.py::test_power_goes_where_files_are_copie
 """Tests of this folder after which the device is not asked."""
 
 UNCOVERED = {
+    "F10 a driver that does not fit the runtime": "`needs.json` names no driver: only the golden replay on the device "
+    "finds out, after the release was sent",
     "F22 a power of 0.0 W": "the power of a device is not measured",
     "F23 1,000 devices of which 5 % are dead and 5 % slow": "a measurement: `make bench-fleet`",
 }
