@@ -174,6 +174,15 @@ def test_an_archive_with_a_bit_flipped_is_not_kept(following: Device) -> None:
     assert following.poll()["programs"] == {"version": NEW}
 
 
+def test_programs_that_hang_in_their_trial_are_refused(following: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = Edition(channel_programs="\nTRIAL_S = 3.0\n")
+    impatient.publish(monkeypatch, following.publish)
+    assert following.poll()["programs"] == {"version": impatient.version}
+    Edition(tuf="\nimport time\ntime.sleep(600)\n").publish(monkeypatch, following.publish)
+    told = following.poll()
+    assert told["outcome"] == "current" and "do not come to an end" in told["programs"]["message"], told
+
+
 def test_a_server_that_falls_silent_during_the_trial_says_nothing_of_the_programs(following: Device) -> None:
     following.publish()
     shelf, digest = Shelf(following.to), hashlib.sha256(device_program.archive()).hexdigest()

@@ -108,7 +108,7 @@ class Channel(object):
                         shutil.copyfile(os.path.join(self._own, name + ".json"), os.path.join(own, name + ".json"))
                 targets = tuf.Client(own, self._folder.small, self._now()).refresh()
                 self._release(targets, own)
-                self._operate("status", {})
+                self._operate("status", {}, channel_programs.TRIAL_S / 3)
             told["outcome"] = "looked"
         except ReleaseError as error:
             told.update(outcome=_outcome(error), message=error.message, remedy=error.remedy)
@@ -183,13 +183,13 @@ class Channel(object):
         path = os.path.join(self._layout.incoming, digest)
         return os.path.isfile(path) and not os.path.islink(path) and durable.sha256_of(path) == digest
 
-    def _operate(self, op: str, request: Mapping[str, Any]) -> Dict[str, Any]:
+    def _operate(self, op: str, request: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> Dict[str, Any]:
         """One operation of the installer, in a process of its own."""
         paths = [os.path.dirname(os.path.dirname(CODE)), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONNOUSERSITE="1")
         argv = [sys.executable, "-m", "edgewright.device.install", self._layout.root, op]
         text = json.dumps(request).encode("utf-8")
-        said = _run(argv, text, environment, TIMEOUT_S + _bake_s(request))
+        said = _run(argv, text, environment, timeout_s + _bake_s(request))
         try:
             answer = dict(json.loads(said.decode("utf-8")))
         except ValueError:
@@ -288,10 +288,10 @@ def main(argv: List[str]) -> int:
     serve = {name: getattr(words, name) for name in SETTINGS if getattr(words, name) is not None}
     programs = channel_programs.Programs(layout, argv)
     channel = Channel(layout, folder, words.channel, serve, words.clock, programs)
+    channel_programs.settle()
     if words.look:
         _say(channel.look())
         return 0
-    channel_programs.settle()
     programs.begin()
     if words.unit:
         return _unit(layout, words)
