@@ -7,17 +7,14 @@ seq), so that what was fetched twice is kept once. The schema grows by numbered 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from edgewright.core.errors import DeviceError
 from edgewright.core.record import canonical
 from edgewright.core.verdict import Incident, Reading
 from edgewright.store.cache import disk_errors
+from edgewright.store.database import Database
 
 MIGRATIONS = (
     # m001: readings, incidents
@@ -36,46 +33,20 @@ MIGRATIONS = (
 )
 
 
-class Telemetry:
+class Telemetry(Database):
     """`with Telemetry(path) as telemetry: …`. DeviceError where the file is no telemetry of ours."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._base = sqlite3.connect(path, timeout=30, isolation_level=None)
-                self._base.execute("pragma journal_mode = wal")
-                self._base.execute("pragma synchronous = normal")
-                self._migrate()
-            except sqlite3.DatabaseError as error:
-                raise DeviceError(f"{path} cannot be used: {error}.", "Move it away; a new one is made.") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._base.close()
+        super().__init__(path, MIGRATIONS, keep="normal", remedy="Move it away; a new one is made.")
 
     def add(self, target: str, release: str, readings: Iterable[Reading]) -> list[Reading]:
         """Keeps the readings and gives back those that were new, in order."""
         new, now = [], time.time()
-        with disk_errors(self.path):
-            self._base.execute("begin immediate")
-            try:
-                for r in readings:
-                    row = (target, r.boot, r.seq, release, r.wall, now, r.count, r.errors, r.p95, canonical(r).decode())
-                    cursor = self._base.execute("insert or ignore into reading values (?,?,?,?,?,?,?,?,?,?)", row)
-                    new += [r] if cursor.rowcount else []
-                self._base.execute("commit")
-            except BaseException:
-                self._base.execute("rollback")
-                raise
+        with self._committed():
+            for r in readings:
+                row = (target, r.boot, r.seq, release, r.wall, now, r.count, r.errors, r.p95, canonical(r).decode())
+                cursor = self._base.execute("insert or ignore into reading values (?,?,?,?,?,?,?,?,?,?)", row)
+                new += [r] if cursor.rowcount else []
         return new
 
     def last_seq(self, target: str) -> int:
@@ -110,10 +81,3 @@ class Telemetry:
         """Drops readings received more than `keep_s` seconds ago; how many."""
         with disk_errors(self.path):
             return self._base.execute("delete from reading where received < ?", (time.time() - keep_s,)).rowcount
-
-    def _migrate(self) -> None:
-        done = int(self._base.execute("pragma user_version").fetchone()[0])
-        if done > len(MIGRATIONS):
-            raise DeviceError(f"{self.path} was written by a newer Edgewright.", "Use that one, or move the file away.")
-        for number, script in enumerate(MIGRATIONS[done:], done + 1):
-            self._base.executescript(f"begin immediate; {script}; pragma user_version = {number}; commit;")

@@ -10,18 +10,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from edgewright.core.errors import DeviceError, InputError
+from edgewright.core.errors import InputError
 from edgewright.core.record import Record, canonical
 from edgewright.pipeline.fleet.rollout import ASKED, FAILED, LIVE, OFFLINE, SENDING, WAITING, Member, Wave
-from edgewright.store.cache import disk_errors
+from edgewright.store.database import Database
 
 RUNNING, PAUSED, COMPLETE, INCOMPLETE, ABORTED, SUPERSEDED = (
     "running", "paused", "complete", "incomplete", "aborted", "superseded",
@@ -104,29 +102,12 @@ class Rollout(Record):
     created: float
 
 
-class Ledger:
+class Ledger(Database):
     """`with Ledger(path) as ledger: …`. DeviceError where the file is no ledger of ours, or the disk is full."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._base = sqlite3.connect(path, timeout=30, isolation_level=None)
-                self._base.execute("pragma journal_mode = wal")
-                self._base.execute("pragma synchronous = full")
-                self._migrate()
-            except sqlite3.DatabaseError as error:
-                raise DeviceError(
-                    f"The fleet's ledger {path} cannot be used: {error}.",
-                    "Move it away; the next deploy asks every device what it serves.",
-                ) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
-        self._base.close()
+        remedy = "It is a fleet's ledger: move it away, and the next deploy asks every device what it serves."
+        super().__init__(path, MIGRATIONS, keep="full", remedy=remedy)
 
     @contextlib.contextmanager
     def hub(self) -> Iterator[None]:
@@ -295,23 +276,3 @@ class Ledger:
             "insert into event (rollout, wall, device, what, body) values (?, ?, ?, ?, ?)",
             (rollout, time.time(), device, what, json.dumps(body, ensure_ascii=False)),
         )
-
-    @contextlib.contextmanager
-    def _committed(self) -> Iterator[None]:
-        with disk_errors(self.path):
-            self._base.execute("begin immediate")
-            try:
-                yield
-                self._base.execute("commit")
-            except BaseException:
-                self._base.execute("rollback")
-                raise
-
-    def _migrate(self) -> None:
-        version = self._base.execute("pragma user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise DeviceError(f"{self.path} was written by a newer edgewright.", "Update edgewright.")
-        for number in range(version, len(MIGRATIONS)):
-            self._base.executescript(
-                f"begin immediate; {MIGRATIONS[number]} pragma user_version = {number + 1}; commit;"
-            )
