@@ -219,8 +219,8 @@ ALONE = {"tests/faults/test_power_loss.py::test_power_goes_where_files_are_copie
 """Tests of this folder after which the device is not asked."""
 
 UNCOVERED = {
-    "F10 a driver that does not fit the runtime": "`needs.json` names no driver: only the golden replay on the device "
-    "finds out, after the release was sent",
+    "F10 a driver whose version does not fit": "one that gives no access to its chip is refused before a byte is sent; "
+    "which versions fit which CANN is not in `needs.json`, so only the golden replay on the device finds out",
     "F22 a power of 0.0 W": "the power of a device is not measured",
 }
 
