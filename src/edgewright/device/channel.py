@@ -183,13 +183,13 @@ class Channel(object):
         path = os.path.join(self._layout.incoming, digest)
         return os.path.isfile(path) and not os.path.islink(path) and durable.sha256_of(path) == digest
 
-    def _operate(self, op: str, request: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> Dict[str, Any]:
+    def _operate(self, op: str, request: Mapping[str, Any], timeout_s: Optional[float] = None) -> Dict[str, Any]:
         """One operation of the installer, in a process of its own."""
         paths = [os.path.dirname(os.path.dirname(CODE)), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONNOUSERSITE="1")
         argv = [sys.executable, "-m", "edgewright.device.install", self._layout.root, op]
         text = json.dumps(request).encode("utf-8")
-        said = _run(argv, text, environment, timeout_s + _bake_s(request))
+        said = _run(argv, text, environment, (timeout_s or TIMEOUT_S) + _bake_s(request))
         try:
             answer = dict(json.loads(said.decode("utf-8")))
         except ValueError:
