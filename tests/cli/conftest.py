@@ -1,4 +1,6 @@
-"""The command line as a user has it: a process of its own, in an empty folder, with a store of its own."""
+"""The command line as a user has it: a process of its own, in an empty folder, with a store of its own.
+
+Measurements are shorter than a user's."""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measured import facts, known_machine  # noqa: F401
+from work import SHORT
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,7 @@ def edgewright(tmp_path: Path) -> Edgewright:
 
     def run(*words: str | Path, env: dict[str, str] | None = None, timeout: float = 300) -> Said:
         environment = {**os.environ, "EDGEWRIGHT_HOME": str(tmp_path / "home"), **(env or {})}
-        program = "from edgewright.cli import main; main()"
-        command = [sys.executable, "-c", program, *map(str, words)]
+        command = [sys.executable, "-c", SHORT, *map(str, words)]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=timeout)
         return Said(done.returncode, done.stdout, done.stderr)
 

@@ -12,6 +12,7 @@ from tests.cli.conftest import Edgewright
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_machine")
 def test_the_verbs_of_the_field_in_a_row(edgewright: Edgewright, tiny_onnx: Path, tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text("model: tiny.onnx\ntargets: [{precision: [fp32]}]\nwatch: {for_s: 1}\n")
     dry = edgewright("run", "e.yaml", "--dry-run", "--json")

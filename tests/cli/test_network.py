@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Edgewright
+from work import SHORT
 
 WATCH = """
 import os, socket
@@ -56,9 +57,8 @@ def test_a_run_needs_no_network(tiny_onnx: Path, tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode != 0:
         pytest.skip("elsewhere: this system gives no network namespaces")
-    program = "from edgewright.cli import main; main()"
     done = subprocess.run(
-        [unshare, "-rn", sys.executable, "-c", program, "run", "tiny.onnx", "--no-deploy", "--json"],
+        [unshare, "-rn", sys.executable, "-c", SHORT, "run", "tiny.onnx", "--no-deploy", "--json"],
         cwd=tmp_path, env={**os.environ, "EDGEWRIGHT_HOME": str(tmp_path / "home")},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip

@@ -16,6 +16,7 @@ CONFIG = "model: tiny.onnx\ntargets: [{precision: [fp32]}]\nwatch: {for_s: 0}\ns
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_machine")
 def test_a_release_is_rolled_back_replayed_and_held_by_one_operator(
     edgewright: Edgewright, tiny_onnx: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Edgewright
+from work import SHORT
 
 ROW = {
     "name", "precision", "shape", "latency_ms", "latency_interval", "throughput", "speedup", "metric_name", "metric",
@@ -23,6 +24,7 @@ def _state(folder: Path) -> dict[Path, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_machine")
 def test_a_second_run_does_no_work_and_one_setting_redoes_only_what_depends_on_it(
     edgewright: Edgewright, tiny_onnx: Path, tmp_path: Path
 ) -> None:
@@ -58,6 +60,7 @@ def test_a_second_run_does_no_work_and_one_setting_redoes_only_what_depends_on_i
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_machine")
 def test_an_impossible_goal_ends_with_1_and_the_nearest_candidate(
     edgewright: Edgewright, tiny_onnx: Path, tmp_path: Path
 ) -> None:
@@ -73,14 +76,14 @@ def test_an_impossible_goal_ends_with_1_and_the_nearest_candidate(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_machine")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_where_it_was(
     sign: signal.Signals, edgewright: Edgewright, tiny_onnx: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    program = "from edgewright.cli import main; main()"
     child = subprocess.Popen(
-        [sys.executable, "-c", program, "run", str(tiny_onnx), "--no-deploy"],
+        [sys.executable, "-c", SHORT, "run", str(tiny_onnx), "--no-deploy"],
         cwd=tmp_path, env={**os.environ, "EDGEWRIGHT_HOME": str(home)}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 240

@@ -1,27 +1,4 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from boards import bakery, board, old_board  # noqa: F401
-from work import Work
-
-
-@pytest.fixture(scope="session")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What this machine was found to be, measured once for all tests (`cache/probe` of a store)."""
-    work = Work(tmp_path_factory.mktemp("facts"))
-    work.configure(
-        model="none.onnx", targets=[{"name": family, "family": family} for family in ("onnxruntime", "openvino")]
-    )
-    assert work.do("probe", str(work.what)).code == 0
-    return work.home / "cache" / "probe"
-
-
-@pytest.fixture
-def work(tmp_path: Path, facts: Path) -> Iterator[Work]:
-    """A user's folder; what was left serving is ended after the test."""
-    found = Work(tmp_path / "work", facts)
-    yield found
-    found.end()
+from measured import facts, work  # noqa: F401
