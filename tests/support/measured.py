@@ -1,5 +1,7 @@
-"""Fixtures: what this machine was found to be, measured once and not by every test, and folders that have it. A conftest
-imports those that its tests use."""
+"""Fixtures: what this machine was found to be, measured once and not by every test, and folders that have it.
+
+A conftest imports those that its tests use.
+"""
 
 from __future__ import annotations
 
