@@ -29,6 +29,7 @@ if "probe" not in sys.argv:
     from edgewright.pipeline import check, race
     race.race.__kwdefaults__["seconds"] = 0.1
     check.ROUNDS = 4
+    check.sweep.__defaults__ = ((1, 4),)  # batches
 
 from edgewright.cli import main
 main()
