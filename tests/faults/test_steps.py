@@ -8,6 +8,7 @@ import pytest
 from board import Board
 from faulty import (
     AT_STEP,
+    Installer,
     assert_one_whole_release,
     begin,
     install,
@@ -158,6 +159,33 @@ def test_killed_during_the_first(board: Board, tmp_path: Path, step: str) -> Non
     answer = install(board, bundle)
     assert answer.code == 0 and f"after the step `{step}`: the installer was interrupted" in answer.said["recovered"]
     assert_one_whole_release(board, bundle)
+
+
+NOT_TOLD = """
+import os, signal
+from edgewright.device.serving import Serving
+Serving.follow = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.fault(
+    "F1 the installer is killed while the new release loads, and so is the one that goes back",
+    outcome="the supervisor, which nobody has told, goes back by itself, or the next host has it do so",
+)
+@pytest.mark.parametrize("looked_at", ["at once", "later"])
+def test_killed_while_it_goes_back(old_board: Board, looked_at: str) -> None:
+    old, _ = serving_and_next(old_board)
+    slow = begin(old_board, old_board.bundle(load_in_agent_s=3.0))
+    wait_for(lambda: state(old_board)["phase"] == "starting")
+    slow.kill()
+    slow.answer()
+    assert Installer(old_board, "missing", {"sizes": {}}, NOT_TOLD).answer().code == -9
+    if looked_at == "later":
+        wait_for(lambda: serving(old_board)["release"] != old.digest)
+        wait_for(lambda: serving(old_board)["release"] == old.digest)
+    assert "the installer was interrupted" in recovered(old_board)
+    assert_one_whole_release(old_board, old)
+    assert state(old_board)["phase"] == "serving"
 
 
 @pytest.mark.fault(

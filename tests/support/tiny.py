@@ -56,6 +56,7 @@ class Engine:
         model = self.model
         if model.get("hang_in_agent"):
             time.sleep(3600)
+        time.sleep(model.get("load_in_agent_s", 0))
         if model.get("needs_file") and not os.path.exists(model["needs_file"]):
             os._exit(8)
         def later():

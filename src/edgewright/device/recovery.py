@@ -77,7 +77,7 @@ def undo(
         layout.point(layout.previous, before)
     if old and was_running:
         paused = (durable.read_json(layout.control) or {}).get("paused")
-        if switched or paused or not serving.serves(old):
+        if switched or paused or not (serving.settled() and serving.serves(old)):
             serving.follow(READY_S)
     elif switched:
         serving.stop()

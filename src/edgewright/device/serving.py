@@ -72,6 +72,11 @@ class Serving(object):
         same = health.get("release") == own.get("digest") and health.get("number") == own.get("number")
         return bool(same and health.get("ready"))
 
+    def settled(self) -> bool:
+        """Whether the supervisor has done what was wished last, and is not about to serve another release."""
+        state, control = self.state(), durable.read_json(self._layout.control) or {}
+        return state.get("phase") == "serving" and state.get("token") == control.get("token")
+
     def follow(self, timeout_s: float, paused: bool = False) -> str:
         """Has the supervisor (started if need be) follow `current`, or pause for as long as this process
         lives. "" when that is done, else why not."""

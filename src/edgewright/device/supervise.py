@@ -108,8 +108,8 @@ class Supervisor(object):
 
     def _follow(self) -> None:
         """Makes what `current` names the release that serves."""
+        control = durable.read_json(self.layout.control) or {}  # before `current`, which is changed before it is wished
         name = self.layout.linked(self.layout.current)
-        control = durable.read_json(self.layout.control) or {}
         code = control.get("code")
         if isinstance(code, str) and code != CODE and processes.alive(control.get("by")):
             left = handover.Inheritance(self.listening, self.bound, self.serving)
@@ -243,6 +243,8 @@ class Supervisor(object):
             self.serving, self.was_ready = child, True
             self._end(old)
             self._tell("serving")
+            # Somebody may have gone back meanwhile, and have been killed before they could say so.
+            self.again = self.again or self.layout.linked(self.layout.current) != name
             return
         child.end(1.0)
         if old is not None and old.alive():
