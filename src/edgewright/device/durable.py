@@ -6,6 +6,7 @@ may leave an empty file, and without an fsync of the folder after it may itself 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -69,13 +70,32 @@ def like(path: str, model: str) -> None:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def switch_link(link: str, target: str) -> None:
-    """Points the symbolic link `link` at `target` (a name beside it) in one step."""
-    temporary = link + ".next"
-    remove(temporary)
-    os.symlink(target, temporary)
-    os.replace(temporary, link)
-    sync_folder(os.path.dirname(link))
+def without_creating(path: str, flags: int) -> int:
+    """An opener (see open()) that creates only what is not there. What belongs to the service's own user in root's
+    sticky folder, Linux lets nobody else open with O_CREAT, not even root (proc_sys_fs(5), protected_regular)."""
+    try:
+        return os.open(path, flags & ~os.O_CREAT)
+    except FileNotFoundError:
+        return os.open(path, flags, 0o666)
+
+
+def switch_link(link: str, target: str, model: str = "") -> None:
+    """Points the symbolic link `link` at `target` (a name beside it) in one step. It is the owner's of `model` (`like`)
+    before anybody sees it."""
+    folder, name = os.path.split(link)
+    for left in os.listdir(folder):
+        if left.startswith(name + ".next"):  # somebody was killed; where it was root, only root can clear it up
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, left))
+    temporary = "%s.next-%s" % (link, os.urandom(4).hex())
+    try:
+        os.symlink(target, temporary)
+        like(temporary, model)
+        os.replace(temporary, link)
+    except BaseException:
+        remove(temporary)
+        raise
+    sync_folder(folder)
 
 
 def remove(path: str) -> None:

@@ -168,15 +168,20 @@ class Layout(object):
             name = os.path.basename(os.readlink(link))
         except OSError:
             return None
-        return name if re.fullmatch(r"\d+-[0-9a-f]{12}", name) and os.path.isdir(self.folder(name)) else None
+        return self.here(name)
+
+    def here(self, name: Any) -> Optional[str]:
+        """The name, if it is that of a release which lies here; else None."""
+        is_name = isinstance(name, str) and re.fullmatch(r"\d+-[0-9a-f]{12}", name)
+        return str(name) if is_name and os.path.isdir(self.folder(name)) else None
 
     def point(self, link: str, name: Optional[str]) -> None:
         if name is None:
             durable.remove(link)
             durable.sync_folder(self.root)
         else:
-            durable.switch_link(link, os.path.join("releases", name))
-            durable.like(link, self.run)  # the service itself must be able to switch it back (boot_counter)
+            # The service itself must be able to switch it back (boot_counter), whoever is killed here.
+            durable.switch_link(link, os.path.join("releases", name), self.run)
 
     def describe(self, name: Optional[str]) -> Optional[Dict[str, Any]]:
         """The `release.json` of a release."""
