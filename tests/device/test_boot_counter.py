@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ if sys.argv[2]:
 supervise.STEADY_S = float(sys.argv[3])
 sys.exit(supervise.main([sys.argv[1]]))
 """
-OLD, NEW = "1-" + "a" * 12, "2-" + "b" * 12
+OLD, NEW, CUT = "1-" + "a" * 12, "2-" + "b" * 12, "3-" + "c" * 12
 SOURCE = Path(edgewright.__file__).parent.parent
 
 
@@ -274,13 +275,97 @@ boots.revert({NEW!r}, "it fails")
 
 
 def test_an_installation_that_was_cut_goes_back_to_what_it_would_have_replaced(device: Device) -> None:
-    cut = "3-" + "c" * 12
-    for name in (OLD, NEW, cut):
+    for name in (OLD, NEW, CUT):
         device.release(name)
-    device.link(cut, OLD)
-    Journal(device.layout.journal).record("begun", release=cut, number=3, old=NEW, was_running=True)
-    assert device.boots.revert(cut, "it fails") == NEW
+    device.link(CUT, OLD)
+    Journal(device.layout.journal).record("begun", release=CUT, number=3, old=NEW, was_running=True)
+    assert device.boots.revert(CUT, "it fails") == NEW
     assert device.names() == (NEW, OLD), "previous is as it was before the installation"
+
+
+@pytest.mark.parametrize(("before", "kept"), [(OLD, OLD), (None, None), ("0-" + "0" * 12, CUT), ("../x", CUT)])
+def test_an_installation_that_was_cut_before_its_commit_gives_previous_back(
+    device: Device, before: str | None, kept: str | None
+) -> None:
+    for name in (OLD, NEW, CUT):
+        device.release(name)
+    device.link(CUT, NEW)  # it had pointed `previous` at what it replaces already
+    begun = {"old": NEW, "previous": before, "was_running": True}
+    Journal(device.layout.journal).record("begun", release=CUT, number=3, **begun)
+    assert device.boots.revert(CUT, "it fails") == NEW
+    assert device.names() == (NEW, kept), "what is not known is not made up"
+
+
+def refuse(*_: Any) -> None:
+    raise OSError(30, "Read-only file system")
+
+
+@pytest.fixture
+def undecided(device: Device, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """It was to go back from NEW, and could not."""
+    for name in (OLD, NEW, CUT):
+        device.release(name)
+    device.link(NEW, OLD)
+    with monkeypatch.context() as patched:
+        patched.setattr(Layout, "point", refuse)
+        with pytest.raises(OSError, match="Read-only"):
+            device.boots.revert(NEW, "it fails")
+    assert device.known()["reverting"]["from"] == NEW
+    return device
+
+
+def test_a_decision_is_carried_out_later_once(undecided: Device) -> None:
+    assert undecided.boots.finish() and undecided.names() == (OLD, NEW)
+    assert not undecided.boots.finish() and undecided.names() == (OLD, NEW)
+
+
+def test_a_decision_is_dropped_when_the_release_lasts_after_all(undecided: Device) -> None:
+    with alone(undecided.layout):  # an installer is at work: the supervisor leaves it alone
+        undecided.boot(steady_s=0.0)
+        undecided.lasts(NEW)
+    assert not undecided.boots.finish() and undecided.names() == (NEW, OLD)
+    assert undecided.boots.reverted() is None
+
+
+def test_a_decision_is_dropped_when_somebody_wants_the_release_or_another(undecided: Device) -> None:
+    decided = undecided.known()
+    undecided.boots.wanted(NEW)
+    assert not undecided.boots.finish() and undecided.names() == (NEW, OLD)
+    durable.write_json(str(Path(undecided.layout.root, "boots.json")), decided)
+    undecided.link(CUT, NEW)
+    assert not undecided.boots.finish() and undecided.names() == (CUT, NEW)
+    assert "reverting" not in undecided.known()
+
+
+SLOW = """
+import sys, time
+from edgewright.device import boot_counter, release
+boots = boot_counter.BootCounter(release.Layout(sys.argv[1]))
+write = boots._write
+def slowly(known):
+    print("read", flush=True)
+    time.sleep(0.5)
+    write(known)
+boots._write = slowly
+boots.note(sys.argv[2], "it fails")
+"""
+
+
+def test_two_processes_that_count_at_once_lose_nothing(device: Device) -> None:
+    argv = [sys.executable, "-c", SLOW, device.layout.root, NEW]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(SOURCE)}) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"read\n"
+        device.boots.note(OLD, "it fails, too")
+    assert set(device.boots.failed()) == {OLD, NEW}
+
+
+def test_who_never_ends_a_change_keeps_nobody_from_counting(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot_counter, "TURN_S", 0.2)
+    with boot_counter._turn(device.layout):
+        device.boots.note(OLD, "it fails")
+    shutil.rmtree(device.layout.run)
+    device.boots.note(NEW, "it fails")
+    assert set(device.boots.failed()) == {OLD, NEW}
 
 
 def test_an_agent_that_hangs_is_started_again(device: Device) -> None:
