@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,8 +21,8 @@ import pytest
 import tiny
 
 import edgewright
-from edgewright.device import durable, managers, plan
-from edgewright.device.boot_counter import BootCounter
+from edgewright.device import durable, install, managers, plan
+from edgewright.device.boot_counter import BootCounter, alone
 from edgewright.device.release import Layout
 from edgewright.device.serving import Serving
 from edgewright.device.units import Host
@@ -30,6 +32,20 @@ SOURCE = Path(edgewright.__file__).parent.parent
 PACKAGES = str(Path(np.__file__).parent.parent)
 USER = "nobody"
 OTHER: dict[str, Any] = {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
+
+KILLED = """
+import os, signal, sys
+from edgewright.device.release import Layout
+layout, left = Layout(sys.argv[1]), [{number}]
+def meet(event, args):
+    if event in ("os.symlink", "os.chown", "os.rename", "os.remove"):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(meet)
+layout.point(layout.current, {name!r})
+"""
+POINT = "from edgewright.device.release import Layout; here = Layout(sys.argv[1]); here.point(here.current, {name!r})"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="elsewhere: giving files to another user needs root")
 
@@ -113,3 +129,30 @@ def test_a_service_with_its_own_user_goes_back_by_itself_and_cannot_change_what_
     gone.unlink()
     layout.point(layout.current, NEW)
     assert Serving(layout).follow(60.0) == "" and Serving(layout).serves(NEW), "root's wishes are heard"
+
+
+def test_wherever_root_is_killed_while_it_switches_a_link_the_service_can_switch_it_back(layout: Layout) -> None:
+    python = interpreter()
+    for name in (OLD, NEW):
+        Path(layout.folder(name)).mkdir()
+    layout.point(layout.current, OLD)
+    adopt(layout)
+    for number in itertools.count(1):
+        argv = [sys.executable, "-c", KILLED.format(number=number, name=NEW), layout.root]
+        killed = subprocess.run(argv, env=environment(), check=False).returncode
+        assert as_user(POINT.format(name=OLD), layout.root, python) == ""
+        assert layout.linked(layout.current) == OLD
+        if killed == 0:
+            break
+        assert killed == -signal.SIGKILL
+    assert number > 3, "there are changes to be killed at"
+    assert not list(Path(layout.root).glob("*.next*")), "nothing is left behind"
+
+
+def test_root_opens_what_it_gave_to_the_service(layout: Layout) -> None:
+    """Where fs.protected_regular is 2, as Debian and Ubuntu have it: not with O_CREAT."""
+    install.stop(layout, {})
+    adopt(layout)
+    install.stop(layout, {})
+    with alone(layout) as free:
+        assert free

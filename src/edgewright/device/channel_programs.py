@@ -132,7 +132,7 @@ class Programs(object):
 
     def _collect(self) -> None:
         """An installer may be running as a version that nobody else uses; it collects by itself."""
-        with open(os.path.join(self._layout.root, "install.lock"), "ab") as lock:
+        with open(os.path.join(self._layout.root, "install.lock"), "ab", opener=durable.without_creating) as lock:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 programs.collect(self._layout)

@@ -202,7 +202,7 @@ def _alone(layout: Layout, request: Mapping[str, Any], last: bool = False) -> It
     """Keeps a second installer out (the kernel frees the lock when we die, however we die), and for longer a second
     operator; `last` gives the lease back, however the operation ends."""
     layout.make()
-    with open(os.path.join(layout.root, "install.lock"), "ab") as lock:
+    with open(os.path.join(layout.root, "install.lock"), "ab", opener=durable.without_creating) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
