@@ -7,7 +7,9 @@ What is there is a TUF repository (device/tuf.py; `edgewright bundle publish` wr
 release the channel has, and each of its blobs is a target. What is not here yet is fetched into incoming/, and then the
 same installer is called that a host would call: signature, golden replay, bake time and rollback are the same. The
 channel has the device programs, too: where those are others than run here, they come first (channel_programs.py).
-One JSON object a poll on stdout; `programs` says which ran, and which were refused; `outcome` is one of
+An operation that was cut on the device is ended first. One JSON object a poll on stdout; `programs` says which ran, and
+which were refused, `recovered` what was cut and what became of it, `unfinished` why that could not be ended; `outcome`
+is one of
 
     installed    the release of the channel serves now
     current      it was here already
@@ -39,6 +41,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from edgewright.device import channel_programs, durable, needs, trust, tuf
 from edgewright.device.fetch import Folder, Unreachable
+from edgewright.device.journal import Journal
 from edgewright.device.registry import Registry
 from edgewright.device.release import Layout, Rejected, ReleaseError, is_digest
 from edgewright.device.serving import CODE
@@ -83,6 +86,7 @@ class Channel(object):
             os.makedirs(self._own, exist_ok=True)
             with open(os.path.join(self._own, "lock"), "ab") as lock:
                 _lock(lock)
+                told.update(self._end_what_was_cut())
                 targets = client.refresh()
                 target, found = self._release(targets, self._own)
                 if self._programs:
@@ -115,6 +119,17 @@ class Channel(object):
         except OSError as error:
             told.update(message="The device folder cannot be used: %s." % error, remedy="Look at its disk.")
         return told
+
+    def _end_what_was_cut(self) -> Dict[str, Any]:
+        """No host may ever come, and no server may answer: an operation of whoever was here is ended by the next poll,
+        even if there is nothing to install."""
+        if Journal(self._layout.journal).open_installation() is None:
+            return {}
+        try:
+            recovered = self._operate("missing", {"sizes": {}}).get("recovered")
+        except ReleaseError as error:  # perhaps it is still at work; if not, the next installation meets it, too
+            return {"unfinished": error.message}
+        return {"recovered": recovered} if recovered else {}
 
     def _follow(
         self, targets: Mapping[str, tuf.Target], target: tuf.Target, found: Mapping[str, Any]
