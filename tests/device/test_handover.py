@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -107,6 +108,24 @@ def test_programs_that_cannot_be_run_do_not_take_over(device: Device) -> None:
     assert device.follow(broken) == "", "the wish is granted by the old one"
     state = device.serving.state()
     assert "/tools/" + "0" * 12 in state["code"] and state["agent"] == agent
+
+
+def test_a_stop_that_is_asked_for_during_a_handing_over_is_kept(device: Device) -> None:
+    device.follow(device.programs("0" * 12))
+    slow, sign = device.programs("4" * 12), device.root / "importing"
+    source, first = slow / "edgewright" / "device" / "supervise.py", "from __future__ import annotations\n"
+    waits = f"import time\nopen({str(sign)!r}, 'w').close()\ntime.sleep(2)\n"
+    source.write_text(source.read_text().replace(first, first + waits, 1))
+    environment = {**os.environ, "PYTHONPATH": str(slow)}
+    with subprocess.Popen([sys.executable, "-c", FOLLOW, str(device.root)], env=environment) as asking:
+        deadline = time.monotonic() + 30
+        while not sign.exists():
+            assert asking.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        state = device.serving.state()
+        os.kill(state["supervisor"]["pid"], signal.SIGTERM)
+        assert processes.wait_gone(state["supervisor"], 10.0), "the other one goes on, and knows nothing of it"
+        assert processes.wait_gone(state["agent"], 5.0)
 
 
 def test_a_wish_for_programs_from_elsewhere_is_not_granted(device: Device, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional
 
 from edgewright.device import notify
 from edgewright.device.child import Child
@@ -37,23 +37,35 @@ class Inheritance(NamedTuple):
     serving: Optional[Child]
 
 
-def become(layout: Layout, code: str, left: Inheritance, notifier: notify.Notifier, log: Log) -> None:
+def become(
+    layout: Layout,
+    code: str,
+    left: Inheritance,
+    notifier: notify.Notifier,
+    log: Log,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
     """Executes the supervisor in `code` (…/tools/<digest>/edgewright/device) over this one. Comes back only where that
-    cannot be: then everything is as it was."""
+    cannot be, or where this one is `stopping`: then everything is as it was."""
     tools = os.path.dirname(os.path.dirname(code))
     if not version_of(code) or os.path.dirname(tools) != os.path.join(os.path.realpath(layout.root), "tools"):
         return
     environment = dict(os.environ, PYTHONPATH=":".join([tools, *_others(layout)]), PYTHONNOUSERSITE="1")
     argv = [sys.executable, "-m", "edgewright.device.supervise", layout.root]
-    if not _imports(environment):
+    if not _imports(environment, stopping):
+        if stopping():
+            return
         log.write("the supervisor of %s cannot be run; this one goes on" % version_of(code))
         return
     told = {"listening": left.listening.fileno() if left.listening else None, "bound": left.bound}
     told["serving"] = left.serving.handed_over() if left.serving and left.serving.alive() else None
     environment[VARIABLE] = json.dumps(told)
     environment.update(notifier.environment())
-    log.write("handed over to the supervisor of %s" % version_of(code))
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    if stopping():  # the other program would not know of it; what comes from now on waits for that one
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        return
+    log.write("handed over to the supervisor of %s" % version_of(code))
     for descriptor in _descriptors(told):
         os.set_inheritable(descriptor, True)
     try:
@@ -118,13 +130,18 @@ class Adopted(object):
             os.kill(self.pid, sign)
 
 
-def _imports(environment: Mapping[str, str]) -> bool:
+def _imports(environment: Mapping[str, str], stopping: Callable[[], bool]) -> bool:
     """Whether the other supervisor can be loaded at all, tried before there is no way back."""
-    argv = [sys.executable, "-c", "import edgewright.device.supervise"]
+    argv, deadline = [sys.executable, "-c", "import edgewright.device.supervise"], time.monotonic() + IMPORT_S
     try:
-        return subprocess.run(argv, env=dict(environment), timeout=IMPORT_S, stdin=subprocess.DEVNULL).returncode == 0
-    except (OSError, subprocess.SubprocessError):
+        trial = subprocess.Popen(argv, env=dict(environment), stdin=subprocess.DEVNULL)
+    except OSError:
         return False
+    while trial.poll() is None and time.monotonic() < deadline and not stopping():
+        time.sleep(0.01)
+    if trial.poll() is None:
+        trial.kill()
+    return trial.wait() == 0
 
 
 def _others(layout: Layout) -> Iterator[str]:
