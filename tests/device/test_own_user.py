@@ -131,7 +131,7 @@ def test_a_service_with_its_own_user_goes_back_by_itself_and_cannot_change_what_
     assert Serving(layout).follow(60.0) == "" and Serving(layout).serves(NEW), "root's wishes are heard"
 
 
-def test_wherever_root_is_killed_while_it_switches_a_link_the_service_can_switch_it_back(layout: Layout) -> None:
+def test_wherever_root_is_killed_while_it_switches_a_link_the_service_can_switch_back(layout: Layout) -> None:
     python = interpreter()
     for name in (OLD, NEW):
         Path(layout.folder(name)).mkdir()

@@ -12,7 +12,7 @@ from edgewright.device import processes
 
 
 @pytest.mark.slow
-def test_a_release_that_was_cut_just_before_its_commit_and_then_fails_leaves_the_predecessor(
+def test_a_release_cut_just_before_its_commit_that_then_fails_leaves_the_predecessor(
     board: Board, tmp_path: Path
 ) -> None:
     before, old = board.bundle(score=0.4), board.bundle()

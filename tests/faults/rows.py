@@ -59,6 +59,30 @@ BORROWED = {
         "F14 an installation is cut, and what it left never starts",
         "the device goes back to the release that the installation would have replaced",
     ),
+    f"{DEVICE}/test_way_back.py::test_a_release_cut_just_before_its_commit_that_then_fails_leaves_the_predecessor": (
+        "F14 an installation is killed just before its commit, and its release never starts again",
+        "the device goes back by itself, and `previous` names what it named before",
+    ),
+    f"{DEVICE}/test_boot_counter.py::test_a_decision_is_dropped_when_the_release_lasts_after_all": (
+        "F14 the device cannot carry out its way back, and then the release lasts after all",
+        "it stays: nobody goes back from it later because of that",
+    ),
+    f"{DEVICE}/test_boot_counter.py::test_two_processes_that_count_at_once_lose_nothing": (
+        "F15 the supervisor and an installer change boots.json at once",
+        "they take turns, and neither loses what the other has written",
+    ),
+    f"{DEVICE}/test_channel_cut.py::test_a_poll_ends_what_was_cut_even_with_nothing_to_install_and_no_server": (
+        "F1 an operator's installation is killed on a device that polls, and no host ever comes",
+        "the next poll ends it, with nothing to install, and with the server gone",
+    ),
+    f"{DEVICE}/test_own_user.py::test_wherever_root_is_killed_while_it_switches_a_link_the_service_can_switch_back": (
+        "F1 root is killed before every change it makes while it switches `current` of a service with its own user",
+        "the service can switch it back, and nothing is left behind",
+    ),
+    f"{DEVICE}/test_handover.py::test_a_stop_that_is_asked_for_during_a_handing_over_is_kept": (
+        "F15 the service is stopped while its supervisor is about to become that of another version",
+        "it stops",
+    ),
     f"{DEVICE}/test_spool.py::test_the_oldest_are_dropped_when_it_is_full": (
         "F21 the spool of readings is full",
         "the oldest readings are dropped; the service goes on",
@@ -200,6 +224,8 @@ ASKED = {
     f"{DEVICE}/test_boot_counter.py::test_a_release_that_does_not_start_after_a_boot_is_left_for_the_one_before",
     f"{DEVICE}/test_boot_counter.py::test_a_supervisor_that_is_killed_with_its_release_counts_and_a_reboot_does_not",
     f"{DEVICE}/test_boot_counter.py::test_a_revert_that_is_cut_is_finished_by_the_next_boot",
+    f"{DEVICE}/test_way_back.py::test_a_release_cut_just_before_its_commit_that_then_fails_leaves_the_predecessor",
+    f"{DEVICE}/test_channel_cut.py::test_a_poll_ends_what_was_cut_even_with_nothing_to_install_and_no_server",
     "tests/pipeline/test_rollback.py::test_a_rollback_killed_at_any_step_leaves_one_whole_release_serving",
     "tests/pipeline/test_rollback.py::test_a_rollback_that_fails_itself_changes_nothing",
     f"{TRANSPORTS}::test_a_disk_that_fills_up_during_a_fetch_leaves_the_old_release_serving",
