@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import faulty
 import numpy as np
 import pytest
 import tiny
+from board import Board
 
 import edgewright
 from edgewright.device import durable, install, managers, plan
@@ -156,3 +158,23 @@ def test_root_opens_what_it_gave_to_the_service(layout: Layout) -> None:
     install.stop(layout, {})
     with alone(layout) as free:
         assert free
+
+
+SYSTEMD = f"""
+from edgewright.device import managers
+from edgewright.device.units import Host
+managers.host, do = lambda *_: Host("systemd", sys.executable), managers._do
+managers._do = lambda act: do(act._replace(text={USER!r})) if act.kind == "own" else ""
+"""
+"""As on a machine that systemd runs, as far as it gives files to the service's own user."""
+
+
+def test_root_installs_and_goes_back_over_what_belongs_to_the_service(board: Board) -> None:
+    """Where fs.protected_regular is 2, as Debian and Ubuntu have it, the journal is not to be opened with O_CREAT."""
+    before, old = board.bundle(score=0.4), board.bundle()
+    for bundle in (before, old):
+        answer = faulty.install(board, bundle, SYSTEMD)
+        assert answer.code == 0, answer
+    assert Path(board.layout.journal).owner() == USER
+    assert faulty.Installer(board, "rollback", {}, SYSTEMD).answer().code == 0
+    faulty.assert_one_whole_release(board, before)

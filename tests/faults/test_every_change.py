@@ -14,6 +14,7 @@ from faulty import (
     AT_STEP,
     Installer,
     assert_one_whole_release,
+    at_change,
     begin,
     install,
     recovered,
@@ -26,34 +27,6 @@ from edgewright.core.config import GoalConfig
 from edgewright.pipeline.bundle import Bundle
 
 pytestmark = pytest.mark.slow
-
-AT_CHANGE = """
-import os, signal
-from edgewright.device import journal
-root, left, began = {root!r}, [{number}], [{since!r} is None]
-MOVES = ("os.rename", "os.symlink", "os.link", "os.remove", "shutil.rmtree")
-def meet(event, args):
-    if event in MOVES:
-        changes = any(str(path).startswith(root) for path in args[:2])  # within rmtree they are relative
-    else:
-        writes = event == "open" and (args[2] or 0) & (os.O_WRONLY | os.O_RDWR)
-        changes = event == "os.kill" or writes and str(args[0]).startswith(root)
-    if began[0] and changes and not any(aside in str(args[0]) for aside in ("install.lock", "run/reserve-")):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-record = journal.Journal.record
-def recorded(self, name, **facts):
-    began[0] = began[0] or name == {since!r}
-    record(self, name, **facts)
-journal.Journal.record = recorded
-sys.addaudithook(meet)
-"""
-"""A kill before the change `number`, counted from the journal's step `since` (None: from the first one)."""
-
-
-def at_change(board: Board, number: int, since: str | None = None) -> str:
-    return AT_CHANGE.format(root=str(board.root), number=number, since=since)
 
 
 def pair(board: Board) -> tuple[Bundle, Bundle]:

@@ -22,7 +22,8 @@ from survival import asked
 
 from edgewright.core.config import ServeConfig
 from edgewright.device import install as device_install
-from edgewright.device.journal import Journal
+from edgewright.device.journal import STEPS, Journal
+from edgewright.device.mishaps import INTERRUPTED
 from edgewright.device.release import parse_manifest
 from edgewright.pipeline.bundle import Bundle
 
@@ -54,6 +55,30 @@ def recorded(self, name, **facts):
 journal.Journal.record = recorded
 """
 """`what` (kill, error, hang) before or after the line of `step` is in the journal; the file `sign` says that it was."""
+
+AT_CHANGE = """
+import os, signal
+from edgewright.device import journal
+root, left, began = {root!r}, [{number}], [{since!r} is None]
+MOVES = ("os.rename", "os.symlink", "os.link", "os.remove", "shutil.rmtree")
+def meet(event, args):
+    if event in MOVES:
+        changes = any(str(path).startswith(root) for path in args[:2])  # within rmtree they are relative
+    else:
+        writes = event == "open" and (args[2] or 0) & (os.O_WRONLY | os.O_RDWR)
+        changes = event == "os.kill" or writes and str(args[0]).startswith(root)
+    if began[0] and changes and not any(aside in str(args[0]) for aside in ("install.lock", "run/reserve-")):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+record = journal.Journal.record
+def recorded(self, name, **facts):
+    began[0] = began[0] or name == {since!r}
+    record(self, name, **facts)
+journal.Journal.record = recorded
+sys.addaudithook(meet)
+"""
+"""A kill before the change `number`, counted from the journal's step `since` (None: from the first one)."""
 
 PATIENCES = """
 from edgewright.device import supervise
@@ -109,6 +134,10 @@ class Installer:
         return Answer(self._process.returncode, said, err.decode("utf-8", "replace"))
 
 
+def at_change(board: Board, number: int, since: str | None = None) -> str:
+    return AT_CHANGE.format(root=str(board.root), number=number, since=since)
+
+
 def hand_over(board: Board, bundle: Bundle) -> None:
     """What a host does before it asks for an installation: the blobs that are not there, whole, on the disk."""
     board.layout.make()
@@ -157,8 +186,9 @@ def recovered(board: Board) -> str:
     if opened is None:
         assert said == ""
         return said
-    release, step = opened[0]["release"], opened[-1]["step"]
-    assert f"{release} ended after the step `{step}`: the installer was interrupted; " in said
+    release, step = opened[0]["release"], [record["step"] for record in opened if record["step"] in STEPS][-1]
+    reasons = [record["reason"].rstrip(".") for record in opened if record["step"] == "condemned"]
+    assert f"{release} ended after the step `{step}`: {(reasons or [INTERRUPTED])[-1]}; " in said
     last = told(board)["last"]
     assert (last["release"], last["step"], last["over"]) == (release, step, False), last
     assert said.endswith(f"; {last['outcome']}."), (said, last)

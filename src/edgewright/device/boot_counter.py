@@ -78,7 +78,8 @@ class BootCounter(object):
 
     def tries(self, name: str) -> int:
         """Starts in a row that have not lasted."""
-        return int(self._read()["tries"].get(name, 0))
+        found = self._read()["tries"].get(name)
+        return found if isinstance(found, int) else 0
 
     def used_up(self, name: str, reason: str) -> str:
         """Why the release is not to be started again, `reason` being that of the last time; "" where it may be."""

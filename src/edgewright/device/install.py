@@ -168,6 +168,9 @@ def stop(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     if not os.path.isdir(layout.root):
         return {"stopped": False}
     with _alone(layout, request, last=True):
+        journal = Journal(layout.journal)
+        if journal.open_installation() is not None:
+            journal.record("stopped")  # who ends what was cut does not start it again
         return {"stopped": Serving(layout).stop()}
 
 

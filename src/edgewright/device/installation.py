@@ -17,7 +17,7 @@ from edgewright.device.bake import bake
 from edgewright.device.boot_counter import BootCounter
 from edgewright.device.child import environment
 from edgewright.device.journal import Journal
-from edgewright.device.recovery import collect, undo
+from edgewright.device.recovery import collect, give_up
 from edgewright.device.release import OWN_FILE, Layout, Manifest, Rejected, ReleaseError, parse_manifest
 from edgewright.device.serving import READY_S, Prober, Serving, healthy
 
@@ -166,8 +166,7 @@ class Installation(object):
     def _pause(self) -> None:
         """The quiet window: the old release rests until the new one serves, or until we end."""
         self._probe()
-        self._serving.follow(READY_S, paused=True)
-        self._quiet = True
+        self._quiet = not self._serving.follow(READY_S, paused=True)
 
     def _switch(self) -> None:
         layout = self._layout
@@ -198,9 +197,8 @@ class Installation(object):
             self._prober = Prober.of(self._serving)
 
     def _give_up(self, error: BaseException) -> None:
-        reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
         with reserve.spent(self._layout):
-            undo(self._layout, self._name, self._old, self._was_running, reason, {"previous": self._before})
+            give_up(self._layout, self._name, self._old, self._was_running, error, {"previous": self._before})
 
     def _restart(self, name: str) -> Dict[str, Any]:
         """The same release with the same settings: nothing to install, at most to mend or to start."""

@@ -38,7 +38,7 @@ class Journal(object):
     def record(self, step: str, **facts: Any) -> None:
         """Appends a line and waits until it is on the disk."""
         line = json.dumps(dict(facts, step=step, wall=time.time()), sort_keys=True)
-        with open(self.path, "ab") as file:
+        with open(self.path, "ab", opener=durable.without_creating) as file:
             if file.tell() and not self._ends_whole():
                 file.write(b"\n")
             file.write(line.encode("utf-8") + b"\n")

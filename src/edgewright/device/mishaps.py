@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from edgewright.device import processes
-from edgewright.device.journal import ENDS
+from edgewright.device.journal import ENDS, STEPS
 
 INTERRUPTED = "the installer was interrupted"
 NAMES = {"install": "The installation of", "rollback": "The rollback to"}
@@ -21,7 +21,7 @@ def last(records: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
         if record["step"] == "begun":
             begun, step, opened = record, "begun", True
         elif record["step"] not in ENDS:
-            step = record["step"]
+            step = record["step"] if record["step"] in STEPS else step
         elif record["step"] == "committed" and not record.get("recovered"):
             step, opened, found = "committed", False, dict(found, over=True) if found else None
         elif opened or record["step"] != "reverted":  # the latter is no end of an operation if none was open
@@ -58,6 +58,8 @@ def _outcome(begun: Mapping[str, Any], end: Mapping[str, Any]) -> str:
         return "it was serving already, and is kept"
     if end.get("step") == "reverted":
         return "the device went back to %s by itself" % end.get("to")
+    if old and end.get("fails"):
+        return "%s is current again, and does not start: %s" % (old, str(end["fails"]).rstrip("."))
     if not old:
         return "what `current` names is kept" if not begun else "there was no release before it"
     return "%s is back" % old if end.get("step") == "rolled back" else "%s is kept" % old

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import time
 from typing import Any, Dict, List, Mapping, Optional, Set
 
 from edgewright.device import durable, mishaps, reserve, trust, wheels
@@ -13,15 +15,17 @@ from edgewright.device.journal import Journal
 from edgewright.device.release import Layout, ReleaseError, parse_manifest
 from edgewright.device.serving import READY_S, Serving
 
+STALE_S = 3600.0
+"""A temporary file that was not written to for so long is nobody's."""
+
 
 def recover(layout: Layout) -> str:
     """Ends an operation that was cut; what it was and what became of it, "" where there was none."""
-    BootCounter(layout).finish()
-    journal = Journal(layout.journal)
+    serving, journal = Serving(layout), Journal(layout.journal)
+    _clear_up(layout)
+    if BootCounter(layout).finish() and serving.running():
+        serving.follow(READY_S)
     records = journal.open_installation()
-    for name in os.listdir(layout.releases):
-        if name.startswith(".making-"):
-            shutil.rmtree(layout.folder(name), ignore_errors=True)
     if records is None:
         return ""
     with reserve.spent(layout):
@@ -30,21 +34,49 @@ def recover(layout: Layout) -> str:
 
 
 def _end(layout: Layout, journal: Journal, records: List[Dict[str, Any]]) -> None:
-    begun = records[0]
+    begun, condemned = records[0], [record for record in records if record["step"] == "condemned"]
     new, old = begun.get("release"), begun.get("old")
     if not _is_name(new) or "old" not in begun or not (old is None or _is_name(old)):
         # Rot, for every line was whole when it was written. `current` has only ever named whole releases.
         kept = _keep_what_serves(layout)
         journal.record("refused", release=kept, reason="the journal was damaged; what serves is kept")
-    elif layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
+    elif not condemned and layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
         if old:
             layout.point(layout.previous, old)
         trust.raise_number(layout, (layout.describe(str(new)) or {}).get("signed"))
         journal.record("committed", release=new, number=begun.get("number"), recovered=True)
         collect(layout)
     else:
-        was_running = begun.get("was_running") is not False  # a name that has rotted ends no service
-        undo(layout, str(new), old, was_running, mishaps.INTERRUPTED, begun)
+        stopped = any(record["step"] == "stopped" for record in records)
+        was_running = begun.get("was_running") is not False and not stopped  # a name that has rotted ends no service
+        reason = str(condemned[-1].get("reason") or "") if condemned else ""
+        undo(layout, str(new), old, was_running, reason or mishaps.INTERRUPTED, begun)
+
+
+def give_up(
+    layout: Layout, new: str, old: Optional[str], was_running: bool, error: BaseException, begun: Mapping[str, Any]
+) -> None:
+    """Undoes an operation that has failed. The verdict is on the disk first: cut from here on, `new` is not taken for
+    well because it answers. Where the release before does not start either, `error` says that too."""
+    reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
+    with contextlib.suppress(OSError):  # a full disk
+        Journal(layout.journal).record("condemned", release=new, reason=reason)
+    said = undo(layout, new, old, was_running, reason, begun)
+    if said and isinstance(error, ReleaseError):
+        error.message += " And %s, which is current again, does not start: %s." % (old, said.rstrip("."))
+
+
+def keep(layout: Layout, name: str) -> bool:
+    """Ends an operation that was cut for the release that serves, where that is the one before: it is made current. For
+    the supervisor of a device that nobody comes to; whether there was such an operation. Under the installer's lock."""
+    journal = Journal(layout.journal)
+    begun = (journal.open_installation() or [{}])[0]
+    new = layout.linked(layout.current)
+    if begun.get("old") != name or begun.get("release") != new or not _is_name(name):
+        return False
+    _point_back(layout, str(new), name, begun)
+    journal.record("rolled back", release=new, reason=mishaps.INTERRUPTED)
+    return True
 
 
 def _keep_what_serves(layout: Layout) -> Optional[str]:
@@ -58,32 +90,36 @@ def _keep_what_serves(layout: Layout) -> Optional[str]:
     return str(name)
 
 
-def undo(
-    layout: Layout,
-    new: str,
-    old: Optional[str],
-    was_running: bool,
-    reason: str,
-    begun: Optional[Mapping[str, Any]] = None,
-) -> None:
-    """Back to the release before, serving if it was. Its journal entry comes last: cut here, it is done again. `begun`
-    says what `previous` named: cut just before the commit, it names the old release already."""
-    serving = Serving(layout)
+def undo(layout: Layout, new: str, old: Optional[str], was_running: bool, reason: str, begun: Mapping[str, Any]) -> str:
+    """Back to the release before, serving if it was; "" or why that one does not start. Its journal entry comes last:
+    cut here, it is done again. `begun` says what `previous` named: cut just before the commit, it names the old release
+    already."""
+    serving, said = Serving(layout), ""
+    switched = _point_back(layout, new, old, begun)
+    # Cut here before, `current` is right already: what serves is asked, and what it is about to do.
+    right = old is not None and serving.settled() and serving.serves(old)
+    if was_running and (old or serving.running()):
+        paused = (durable.read_json(layout.control) or {}).get("paused")
+        if switched or paused or not right:
+            said = serving.follow(READY_S)
+    elif switched or (serving.running() and not right):
+        serving.stop()
+    facts = {"fails": said} if said else {}
+    Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason, **facts)
+    if new not in (layout.linked(layout.current), layout.linked(layout.previous)):  # a rollback goes to `previous`
+        shutil.rmtree(layout.folder(new), ignore_errors=True)
+    return said
+
+
+def _point_back(layout: Layout, new: str, old: Optional[str], begun: Mapping[str, Any]) -> bool:
+    """`current` and `previous` name what they did when the operation began; whether `current` did not."""
     switched = layout.linked(layout.current) == new
     if switched:
         layout.point(layout.current, old)
-    before = (begun or {}).get("previous", old)
+    before = begun.get("previous", old)
     if old and layout.linked(layout.previous) == old != before and (before is None or _is_name(before)):
         layout.point(layout.previous, before)
-    if old and was_running:
-        paused = (durable.read_json(layout.control) or {}).get("paused")
-        if switched or paused or not (serving.settled() and serving.serves(old)):
-            serving.follow(READY_S)
-    elif switched:
-        serving.stop()
-    Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason)
-    if new not in (layout.linked(layout.current), layout.linked(layout.previous)):  # a rollback goes to `previous`
-        shutil.rmtree(layout.folder(new), ignore_errors=True)
+    return switched
 
 
 def collect(layout: Layout) -> None:
@@ -108,6 +144,19 @@ def collect(layout: Layout) -> None:
         durable.remove(os.path.join(layout.blobs, digest))
     for name in os.listdir(layout.incoming):
         durable.remove(os.path.join(layout.incoming, name))
+
+
+def _clear_up(layout: Layout) -> None:
+    """Half files and half releases that others were killed at. Half files may be somebody's at this very moment: the
+    supervisor needs no lock for its own."""
+    for name in os.listdir(layout.releases):
+        if name.startswith(".making-"):
+            shutil.rmtree(layout.folder(name), ignore_errors=True)
+    for folder in (layout.root, layout.run):
+        for entry in os.scandir(folder):
+            with contextlib.suppress(OSError):
+                if entry.name.startswith(".writing-") and abs(time.time() - entry.stat().st_mtime) > STALE_S:
+                    durable.remove(entry.path)
 
 
 def _is_name(name: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Dict, Optional
 from edgewright.device import managers, processes, reserve, whole
 from edgewright.device.boot_counter import BootCounter
 from edgewright.device.journal import Journal
-from edgewright.device.recovery import undo
+from edgewright.device.recovery import give_up
 from edgewright.device.release import Layout, Rejected, ReleaseError
 from edgewright.device.serving import READY_S, Prober, Serving, healthy
 
@@ -49,8 +49,7 @@ def _rolled_back(layout: Layout, old: Optional[str], new: str) -> Dict[str, Any]
     try:
         _switch(layout, serving, journal, new)
     except BaseException as error:
-        reason = str(getattr(error, "message", None) or error or type(error).__name__)[:1000]
-        undo(layout, new, old, was_running, reason, begun)
+        give_up(layout, new, old, was_running, error, begun)
         raise
     if old:
         layout.point(layout.previous, old)

@@ -23,6 +23,8 @@ READINGS_LIMIT = 64 << 20
 STOP_S = 12.0
 READY_S = 200.0
 """How long an installer waits for the supervisor to follow it; a little more than a model may take to load."""
+BUSY = 3
+"""How a supervisor ends where another one is at work."""
 CODE = os.path.dirname(os.path.realpath(__file__))
 
 
@@ -100,10 +102,15 @@ class Serving(object):
                 if not processes.alive(state.get("supervisor")):
                     return "the supervisor ended"
             if self._spawned is not None and self._spawned.poll() is not None:
-                return "the supervisor ended: %s" % self._last_words()
+                if self._spawned.returncode != BUSY:
+                    return "the supervisor ended: %s" % self._last_words()
+                self._spawned = None  # there is one that had not told of itself yet
             if time.monotonic() > asked:
                 if managers.failed(self._layout):
                     return "systemd has given it up"
+                known = state.get("supervisor")
+                if self._spawned is None and state.get("token") != token and not processes.send(known, signal.SIGHUP):
+                    self._spawn()  # it was killed before it could follow
                 asked = time.monotonic() + 2.0
             time.sleep(0.01)
         return "it was not ready after %d s" % timeout_s

@@ -17,14 +17,15 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from edgewright.device import durable, handover, notify, processes, reserve
 from edgewright.device.boot_counter import BootCounter, alone
 from edgewright.device.child import Child
 from edgewright.device.log import Log
+from edgewright.device.recovery import keep
 from edgewright.device.release import Layout
-from edgewright.device.serving import CODE
+from edgewright.device.serving import BUSY, CODE
 from edgewright.device.sockets import listen
 
 FIRST_PORT, PORTS = 8080, 200
@@ -40,6 +41,9 @@ STEADY_S = 20.0
 """An agent that lived this long (and its bake time) counts as having started well."""
 SILENT_S = 60.0
 """An agent without a beat for so long hangs, unless `serve.watchdog_s` says otherwise."""
+AGREE_S = 30.0
+"""So long another release may serve than `current` names with nobody at work: the next host ends an operation that was
+cut, and tells of it, but a device that none comes to has to do it by itself."""
 
 
 class Supervisor(object):
@@ -52,7 +56,9 @@ class Supervisor(object):
         self.bound: Any  # what (host, port) was asked for
         self.serving: Optional[Child]
         self.failures, self.not_before = 0, 0.0
-        self.failed, self.was_ready = "", False
+        self.failed, self.was_ready = "", False  # why nothing serves, and nothing is tried for a while
+        self.refused = ""  # a release that did not start; the one before it serves on
+        self.differs_since: Optional[float] = None
         self.paused_by: Any = None
         self.token: Any = None  # of the last wish that was read; who wished waits for it in the state
         self.asked_by: Any = None  # who wished it; as long as that process lives, it judges what current does
@@ -78,8 +84,8 @@ class Supervisor(object):
             if self.paused_by is not None and not processes.alive(self.paused_by):
                 self.again = True  # whoever paused the service was killed before it could end the pause
             if self.again:
-                self.again, self.failures, self.failed, self.not_before = False, 0, "", 0.0
-                self.was_ready = False
+                self.again = False
+                self._forget_failures()
                 self._follow()
             self._look_after()
             if durable.read_json(self.layout.state) is None:
@@ -113,7 +119,7 @@ class Supervisor(object):
         code = control.get("code")
         if isinstance(code, str) and code != CODE and processes.alive(control.get("by")):
             left = handover.Inheritance(self.listening, self.bound, self.serving)
-            handover.become(self.layout, code, left, self.notifier, self.log)
+            handover.become(self.layout, code, left, self.notifier, self.log, lambda: self.stopping)
         if name and control.get("token") != self.token and processes.alive(control.get("by")):
             self._count(self.boots.wanted, name)
         self.token, paused = control.get("token"), bool(control.get("paused")) and processes.alive(control.get("by"))
@@ -140,20 +146,20 @@ class Supervisor(object):
     def _look_after(self) -> None:
         """Starts the agent again when it has ended, later each time, and not for ever."""
         name = self.layout.linked(self.layout.current)
-        if self.serving is None or name is None:
-            return
-        if self.serving.alive():
+        if name is None or (self.serving is None and not self.failed):
+            return  # there is none, or it rests because somebody wishes it
+        if self.serving is not None and self.serving.alive():
             self._look_at(self.serving)
+            self._agree(self.serving, name)
             return
-        if self.failed and self.serving.name == name:
+        if self.failed:
             if time.monotonic() < self.retry_at or processes.alive(self.asked_by):
                 return
             self._go_back(name, self.failed)
             name, self.failed = self.layout.linked(self.layout.current) or name, ""
-        elif self.failed:
-            # The new release did not start and nobody has switched back yet: the old one goes on.
-            name, self.failed = self.serving.name, ""
-        if self.serving.exit_noted is False:
+        elif self.serving is not None and name == self.refused:
+            name = self.serving.name  # nobody has switched back yet: the old one goes on
+        if self.serving is not None and self.serving.exit_noted is False:
             self.serving.exit_noted = True
             lived = time.monotonic() - self.serving.started
             self.failures = 1 if lived > STEADY_S else self.failures + 1
@@ -176,6 +182,36 @@ class Supervisor(object):
         if child.silent_s() > limit:
             self.log.write("the agent of %s hangs: no inference got on for %d s" % (child.name, limit))
             child.end(1.0)
+
+    def _agree(self, child: Child, name: str) -> None:
+        """Where `current` names another release than the one that serves, and nobody is there to see to it: an
+        operation that was cut is undone for what serves; else `current` is followed."""
+        if child.name == name or processes.alive(self.asked_by):
+            self.differs_since = None
+            return
+        now = time.monotonic()
+        if self.differs_since is None:
+            self.differs_since = now
+        if now - self.differs_since < AGREE_S:
+            return
+        self.differs_since = None
+        try:
+            with alone(self.layout) as free:
+                if not free:
+                    return
+                kept = keep(self.layout, child.name)
+        except OSError as error:
+            self.log.write("%s serves, and cannot be made current: %s" % (child.name, error))
+            return
+        self.log.write("%s serves, and %s is current: %s" % (child.name, name, "kept" if kept else "followed"))
+        if kept:
+            self._forget_failures()
+            self._tell("serving")
+        else:
+            self.again = True
+
+    def _forget_failures(self) -> None:
+        self.failures, self.failed, self.refused, self.was_ready, self.not_before = 0, "", "", False, 0.0
 
     def _feed_watchdog(self) -> None:
         """systemd's watchdog is fed by the agent's inference, or by a rest that somebody wished."""
@@ -201,7 +237,7 @@ class Supervisor(object):
             return False
         if back is not None:
             self.log.write("back to %s: %s" % (back, said))
-            self.failures, self.failed, self.was_ready, self.not_before = 0, "", False, 0.0
+            self._forget_failures()
             self._tell("restarting", said)
         return back is not None
 
@@ -222,35 +258,44 @@ class Supervisor(object):
 
     def _start(self, name: str) -> None:
         """Starts the agent of a release beside the one that serves, and takes that one away after."""
-        old = self.serving
+        before = self.serving
+        old = before if before is not None and before.alive() else None
         serve = (self.layout.describe(name) or {}).get("serve") or {}
         try:
-            self._listen(serve)
+            listening, bound = self._socket(serve)
         except OSError as error:
-            self._fail("port %s cannot be used: %s" % (serve.get("port") or "8080 on", error.strerror or error))
+            said = error.strerror or error
+            self._fail(name, "port %s cannot be used: %s" % (serve.get("port") or "8080 on", said))
             return
-        assert self.listening is not None
+        if old is None:
+            self._listen(listening, bound)
         self._tell("starting")
         self._count(self.boots.starting, name)
         try:
-            child = Child(self.layout, name, serve, self.listening, self.log)
+            child = Child(self.layout, name, serve, listening, self.log)
         except OSError as error:
-            self._fail("the agent cannot be started: %s" % error)
+            self._unused(listening)
+            self._fail(name, "the agent cannot be started: %s" % error)
             return
         reason = child.wait_ready(READY_S, self._waiting)
         if not reason:
             child.started = time.monotonic()  # what takes long to load has not lasted by that
             self.serving, self.was_ready = child, True
-            self._end(old)
+            self._end(before)
+            self._listen(listening, bound)
             self._tell("serving")
-            # Somebody may have gone back meanwhile, and have been killed before they could say so.
-            self.again = self.again or self.layout.linked(self.layout.current) != name
+            if self.layout.linked(self.layout.current) not in (name, self.refused):
+                self.again = True  # somebody has gone back meanwhile, and been killed before they could say so
             return
         child.end(1.0)
-        if old is not None and old.alive():
-            self._fail(reason)  # the old release goes on serving; the installer decides what then
+        if self.stopping:
+            self._count(self.boots.forgive, name)
+            self._unused(listening)
+        elif old is not None:
+            self._unused(listening)
+            self._fail(name, reason)  # the old release goes on serving; the installer decides what then
         else:
-            self._end(old)
+            self._end(before)
             self.serving = child
             child.exit_noted = True
             self.failures += 1
@@ -268,31 +313,33 @@ class Supervisor(object):
             others.pop(self.serving.name, None)
             previous = self.layout.linked(self.layout.previous)
             also = "; %s failed before: %s" % (previous, others[previous]) if previous in others else ""
-            self._fail(reason + also)
+            self._fail(self.serving.name, reason + also)
             return False
         pause = min(PAUSES_S[0] * 2 ** (self.failures - 1), PAUSES_S[1])
         self.not_before = time.monotonic() + pause
         self._tell("restarting", reason)
         return False
 
-    def _fail(self, reason: str) -> None:
-        self.failed, self.retry_at = reason, time.monotonic() + RETRY_S
+    def _fail(self, name: str, reason: str) -> None:
+        """Gives up: for a while, or, where another release serves, until somebody wishes it anew."""
         self.log.write("given up: %s" % reason)
-        if self.listening is not None and not (self.serving and self.serving.alive()):
-            self.listening.close()  # who asks now is refused at once instead of waiting
-            self.listening = None
+        if self.serving is not None and self.serving.alive():
+            self.refused = name
+        else:
+            self.failed, self.retry_at = reason, time.monotonic() + RETRY_S
+            if self.listening is not None:
+                self.listening.close()  # who asks now is refused at once instead of waiting
+                self.listening = None
         self._tell("failed", reason)
 
-    def _listen(self, serve: Mapping[str, Any]) -> None:
-        """The socket for these settings: the one that is open where it fits."""
+    def _socket(self, serve: Mapping[str, Any]) -> Tuple[socket.socket, Any]:
+        """The socket for these settings, and what it is bound to: the one that is open where it fits."""
         host, port = str(serve.get("host") or "127.0.0.1"), serve.get("port")
         if self.listening is not None and self.bound is not None and self.bound[0] == host:
             if port is None or port == self.listening.getsockname()[1]:
-                return
-        opened = listen(host, int(port)) if port else self._first_free(host)
-        if self.listening is not None:
-            self.listening.close()
-        self.listening, self.bound = opened, (host, port)
+                return self.listening, self.bound
+        opened = listen(host, int(port), self.listening) if port else self._first_free(host)
+        return opened, (host, port)
 
     def _first_free(self, host: str) -> socket.socket:
         last = (durable.read_json(self.layout.state) or {}).get("port")
@@ -302,10 +349,20 @@ class Supervisor(object):
         problem = OSError("no port is free")
         for port in wanted:
             try:
-                return listen(host, port)
+                return listen(host, port, self.listening)
             except OSError as error:
                 problem = error
         raise problem
+
+    def _listen(self, listening: socket.socket, bound: Any) -> None:
+        """From now on this socket is the service's; the one before, if it is another, is closed."""
+        if self.listening is not None and self.listening is not listening:
+            self.listening.close()
+        self.listening, self.bound = listening, bound
+
+    def _unused(self, listening: socket.socket) -> None:
+        if listening is not self.listening:
+            listening.close()
 
     def _end(self, child: Optional[Child]) -> None:
         if child is not None:
@@ -350,7 +407,7 @@ def main(argv: List[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         print("a supervisor is at work here already", file=sys.stderr)
-        return 3
+        return BUSY
     return Supervisor(argv[0]).run()
 
 
