@@ -17,6 +17,7 @@ from faulty import (
     assert_one_whole_release,
     assert_right_answers,
     at_change,
+    begin,
     install,
     recover,
     recovered,
@@ -106,12 +107,13 @@ def test_a_release_with_another_port_does_not_start(board: Board, ports: tuple[i
 
 
 def test_a_service_is_opened_to_the_network_on_the_port_it_has(board: Board, ports: tuple[int, int]) -> None:
-    old, port = board.bundle(), ports[0]
-    assert install(board, old, port=port).code == 0
-    for host in ("0.0.0.0", "127.0.0.1"):
-        assert install(board, old, port=port, host=host).code == 0
+    bundles, port = (board.bundle(), board.bundle(load_in_agent_s=1.0)), ports[0]
+    assert install(board, bundles[0], port=port).code == 0
+    for host, bundle in (("0.0.0.0", bundles[1]), ("127.0.0.1", bundles[1]), ("0.0.0.0", bundles[0])):
+        answer = install(board, bundle, port=port, host=host)
+        assert answer.code == 0 and answer.said["gap_ms"] < 700.0, "the old one answers while the new one loads"
         assert (state(board)["host"], state(board)["port"]) == (host, port)
-        assert_right_answers(board, old)
+        assert_right_answers(board, bundle)
 
 
 @pytest.mark.fault(
@@ -198,6 +200,39 @@ def test_the_old_agent_dies_where_the_new_one_did_not_start(board: Board, tmp_pa
     assert_right_answers(board, old)
     recovered(board)
     assert_one_whole_release(board, old)
+
+
+@pytest.mark.fault(
+    "F14 the old release's agent dies while the new one loads, which then does not start, and the installer is gone",
+    outcome="the old release is started again at once",
+)
+def test_the_old_agent_dies_while_the_new_one_loads(board: Board, tmp_path: Path) -> None:
+    old = board.bundle()
+    assert install(board, old).code == 0
+    running = begin(board, board.bundle(load_in_agent_s=1.5, needs_file=str(tmp_path / "none")))
+    wait_for(lambda: state(board)["phase"] == "starting")
+    os.kill(state(board)["agent"]["pid"], signal.SIGKILL)
+    running.kill()
+    running.answer()
+    wait_for(lambda: serving(board).get("release") == old.digest, timeout_s=20.0)
+    assert_right_answers(board, old)
+    recovered(board)
+    assert_one_whole_release(board, old)
+
+
+@pytest.mark.fault(
+    "F1 an installation that had not switched is cut where the service was coming up",
+    outcome="who ends it lets the service come up",
+)
+def test_a_service_that_comes_up_is_left_to_it(board: Board, tmp_path: Path) -> None:
+    slow = board.bundle(load_in_agent_s=1.5)
+    assert install(board, slow).code == 0
+    Serving(Layout(str(board.root))).stop()
+    cut(board, board.bundle(score=0.4), "assembled", "after", tmp_path)
+    supervise(board)
+    wait_for(lambda: state(board)["phase"] == "starting")
+    recovered(board)
+    assert_one_whole_release(board, slow)
 
 
 @pytest.mark.fault(

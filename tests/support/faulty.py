@@ -59,14 +59,16 @@ journal.Journal.record = recorded
 AT_CHANGE = """
 import os, signal
 from edgewright.device import journal
-root, left, began = {root!r}, [{number}], [{since!r} is None]
+root, left, began, opened = {root!r}, [{number}], [{since!r} is None], [None]
 MOVES = ("os.rename", "os.symlink", "os.link", "os.remove", "shutil.rmtree")
 def meet(event, args):
     if event in MOVES:
         changes = any(str(path).startswith(root) for path in args[:2])  # within rmtree they are relative
     else:
         writes = event == "open" and (args[2] or 0) & (os.O_WRONLY | os.O_RDWR)
+        writes = writes and args[0] != opened[0]  # open() with an opener is met twice
         changes = event == "os.kill" or writes and str(args[0]).startswith(root)
+    opened[0] = args[0] if event == "open" else None
     if began[0] and changes and not any(aside in str(args[0]) for aside in ("install.lock", "run/reserve-")):
         left[0] -= 1
         if left[0] == 0:

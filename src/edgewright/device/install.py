@@ -170,7 +170,8 @@ def stop(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
     with _alone(layout, request, last=True):
         journal = Journal(layout.journal)
         if journal.open_installation() is not None:
-            journal.record("stopped")  # who ends what was cut does not start it again
+            with contextlib.suppress(OSError), reserve.spent(layout):
+                journal.record("stopped")  # who ends what was cut does not start it again
         return {"stopped": Serving(layout).stop()}
 
 

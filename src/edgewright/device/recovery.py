@@ -34,13 +34,13 @@ def recover(layout: Layout) -> str:
 
 
 def _end(layout: Layout, journal: Journal, records: List[Dict[str, Any]]) -> None:
-    begun, condemned = records[0], [record for record in records if record["step"] == "condemned"]
+    begun, verdict = records[0], _verdict(records)
     new, old = begun.get("release"), begun.get("old")
     if not _is_name(new) or "old" not in begun or not (old is None or _is_name(old)):
         # Rot, for every line was whole when it was written. `current` has only ever named whole releases.
         kept = _keep_what_serves(layout)
         journal.record("refused", release=kept, reason="the journal was damaged; what serves is kept")
-    elif not condemned and layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
+    elif not verdict and layout.linked(layout.current) == new and Serving(layout).serves(str(new)):
         if old:
             layout.point(layout.previous, old)
         trust.raise_number(layout, (layout.describe(str(new)) or {}).get("signed"))
@@ -49,8 +49,13 @@ def _end(layout: Layout, journal: Journal, records: List[Dict[str, Any]]) -> Non
     else:
         stopped = any(record["step"] == "stopped" for record in records)
         was_running = begun.get("was_running") is not False and not stopped  # a name that has rotted ends no service
-        reason = str(condemned[-1].get("reason") or "") if condemned else ""
-        undo(layout, str(new), old, was_running, reason or mishaps.INTERRUPTED, begun)
+        undo(layout, str(new), old, was_running, verdict or mishaps.INTERRUPTED, begun)
+
+
+def _verdict(records: List[Dict[str, Any]]) -> str:
+    """Why the new release was given up, if it had come to that."""
+    found = [str(record.get("reason") or "it failed") for record in records if record.get("step") == "condemned"]
+    return found[-1] if found else ""
 
 
 def give_up(
@@ -62,7 +67,7 @@ def give_up(
     with contextlib.suppress(OSError):  # a full disk
         Journal(layout.journal).record("condemned", release=new, reason=reason)
     said = undo(layout, new, old, was_running, reason, begun)
-    if said and isinstance(error, ReleaseError):
+    if said and old and isinstance(error, ReleaseError):
         error.message += " And %s, which is current again, does not start: %s." % (old, said.rstrip("."))
 
 
@@ -70,12 +75,13 @@ def keep(layout: Layout, name: str) -> bool:
     """Ends an operation that was cut for the release that serves, where that is the one before: it is made current. For
     the supervisor of a device that nobody comes to; whether there was such an operation. Under the installer's lock."""
     journal = Journal(layout.journal)
-    begun = (journal.open_installation() or [{}])[0]
-    new = layout.linked(layout.current)
+    records = journal.open_installation() or [{}]
+    begun, new = records[0], layout.linked(layout.current)
     if begun.get("old") != name or begun.get("release") != new or not _is_name(name):
         return False
-    _point_back(layout, str(new), name, begun)
-    journal.record("rolled back", release=new, reason=mishaps.INTERRUPTED)
+    with reserve.spent(layout):
+        _point_back(layout, str(new), name, begun)
+        journal.record("rolled back", release=new, reason=_verdict(records) or mishaps.INTERRUPTED)
     return True
 
 
@@ -97,12 +103,14 @@ def undo(layout: Layout, new: str, old: Optional[str], was_running: bool, reason
     serving, said = Serving(layout), ""
     switched = _point_back(layout, new, old, begun)
     # Cut here before, `current` is right already: what serves is asked, and what it is about to do.
+    records = Journal(layout.journal).open_installation() or []
+    told = any(record["step"] == "switching" for record in records)  # perhaps
     right = old is not None and serving.settled() and serving.serves(old)
     if was_running and (old or serving.running()):
         paused = (durable.read_json(layout.control) or {}).get("paused")
         if switched or paused or not right:
             said = serving.follow(READY_S)
-    elif switched or (serving.running() and not right):
+    elif switched or (told and serving.running() and not right):
         serving.stop()
     facts = {"fails": said} if said else {}
     Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason, **facts)

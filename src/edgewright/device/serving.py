@@ -109,7 +109,7 @@ class Serving(object):
                 if managers.failed(self._layout):
                     return "systemd has given it up"
                 known = state.get("supervisor")
-                if self._spawned is None and state.get("token") != token and not processes.send(known, signal.SIGHUP):
+                if self._spawned is None and not processes.alive(known):
                     self._spawn()  # it was killed before it could follow
                 asked = time.monotonic() + 2.0
             time.sleep(0.01)

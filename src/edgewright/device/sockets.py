@@ -1,35 +1,48 @@
-"""Listening sockets."""
+"""The sockets that services listen on."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from typing import Optional
+from typing import Iterator, Optional
 
+BACKLOG = 128
 SHARED = getattr(socket, "SO_REUSEPORT", None)
 
 
 def listen(host: str, port: int, beside: Optional[socket.socket] = None) -> socket.socket:
     """A listening TCP socket. OSError where the port is taken or the host is none of ours. `beside` is a socket of ours
-    that this one will replace: it may listen on the same port, at another address that includes this one or is
-    included, and until it is closed both do."""
+    that this one will replace. It may have the same port, at an address that includes this one or is included: then
+    the new one is only bound, lest it should draw requests before anybody answers them, until `take_over`."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     found = socket.socket(family, kind, protocol)
-    replaced = beside if beside is not None and SHARED is not None and beside.getsockname()[1] == port else None
+    same = beside is not None and SHARED is not None and beside.getsockname()[1] == port
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _share(found, replaced, 1)
-        found.bind(address)
-        found.listen(128)
+        with _sharing(found, beside if same else None):
+            found.bind(address)
+        if not same:
+            found.listen(BACKLOG)
     except OSError:
         found.close()
         raise
-    finally:
-        _share(found, replaced, 0)
     return found
 
 
-def _share(found: socket.socket, replaced: Optional[socket.socket], whether: int) -> None:
-    """While both are bound only, lest a stranger of the same user may listen on the port as well."""
-    for one in (found, replaced) if replaced is not None else ():
-        if SHARED is not None and one is not None and one.fileno() >= 0:
-            one.setsockopt(socket.SOL_SOCKET, SHARED, whether)
+def take_over(found: socket.socket, beside: Optional[socket.socket]) -> None:
+    """`found` listens, if it does not yet; `beside` is what it was made beside. OSError where it may not."""
+    with _sharing(found, None if beside is found else beside):
+        found.listen(BACKLOG)
+
+
+@contextlib.contextmanager
+def _sharing(found: socket.socket, beside: Optional[socket.socket]) -> Iterator[None]:
+    """Only meanwhile, lest another program of the same user could listen on the port as well."""
+    both = [one for one in (found, beside) if one is not None] if beside is not None and SHARED is not None else []
+    for one in both:
+        one.setsockopt(socket.SOL_SOCKET, SHARED or 0, 1)
+    try:
+        yield
+    finally:
+        for one in both:
+            one.setsockopt(socket.SOL_SOCKET, SHARED or 0, 0)

@@ -26,7 +26,7 @@ from edgewright.device.log import Log
 from edgewright.device.recovery import keep
 from edgewright.device.release import Layout
 from edgewright.device.serving import BUSY, CODE
-from edgewright.device.sockets import listen
+from edgewright.device.sockets import listen, take_over
 
 FIRST_PORT, PORTS = 8080, 200
 READY_S = 180.0
@@ -134,6 +134,9 @@ class Supervisor(object):
             return
         if self._go_back(name, "the device or its supervisor ended with it"):
             name = self.layout.linked(self.layout.current) or name
+            if self.serving and self.serving.name == name and self.serving.alive():
+                self._tell("serving")
+                return
         self._start(name)
 
     def _rest(self) -> None:
@@ -203,6 +206,8 @@ class Supervisor(object):
         except OSError as error:
             self.log.write("%s serves, and cannot be made current: %s" % (child.name, error))
             return
+        if not kept and name == self.refused:
+            return  # it has been tried
         self.log.write("%s serves, and %s is current: %s" % (child.name, name, "kept" if kept else "followed"))
         if kept:
             self._forget_failures()
@@ -279,6 +284,11 @@ class Supervisor(object):
             return
         reason = child.wait_ready(READY_S, self._waiting)
         if not reason:
+            try:
+                take_over(listening, self.listening)
+            except OSError as error:
+                reason = "it cannot listen: %s" % (error.strerror or error)
+        if not reason:
             child.started = time.monotonic()  # what takes long to load has not lasted by that
             self.serving, self.was_ready = child, True
             self._end(before)
@@ -293,7 +303,7 @@ class Supervisor(object):
             self._unused(listening)
         elif old is not None:
             self._unused(listening)
-            self._fail(name, reason)  # the old release goes on serving; the installer decides what then
+            self._refuse(name, reason)  # though the old one may have died meanwhile: it is what goes on
         else:
             self._end(before)
             self.serving = child
@@ -321,15 +331,21 @@ class Supervisor(object):
         return False
 
     def _fail(self, name: str, reason: str) -> None:
-        """Gives up: for a while, or, where another release serves, until somebody wishes it anew."""
-        self.log.write("given up: %s" % reason)
+        """Gives up for a while, unless another release serves."""
         if self.serving is not None and self.serving.alive():
-            self.refused = name
-        else:
-            self.failed, self.retry_at = reason, time.monotonic() + RETRY_S
-            if self.listening is not None:
-                self.listening.close()  # who asks now is refused at once instead of waiting
-                self.listening = None
+            self._refuse(name, reason)
+            return
+        self.log.write("given up: %s" % reason)
+        self.failed, self.retry_at = reason, time.monotonic() + RETRY_S
+        if self.listening is not None:
+            self.listening.close()  # who asks now is refused at once instead of waiting
+            self.listening = None
+        self._tell("failed", reason)
+
+    def _refuse(self, name: str, reason: str) -> None:
+        """The release before goes on serving until somebody wishes this one anew; an installer decides what then."""
+        self.log.write("%s does not start: %s" % (name, reason))
+        self.refused = name
         self._tell("failed", reason)
 
     def _socket(self, serve: Mapping[str, Any]) -> Tuple[socket.socket, Any]:
