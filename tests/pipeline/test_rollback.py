@@ -98,6 +98,26 @@ def test_a_rollback_killed_at_any_step_leaves_one_whole_release_serving(old_boar
     assert_one_whole_release(board, *bundles.values())
 
 
+@pytest.mark.parametrize("answer", ["is lost", "never came"])
+def test_a_rollback_that_is_asked_for_again_does_not_go_forth(board: Board, answer: str) -> None:
+    """The first one's answer was lost, or it was killed when it had switched: whoever asks again finds it done."""
+    first, second = board.bundle(), board.bundle(score=0.4)
+    board.deploy(first)
+    board.deploy(second)
+    back, bad = f"1-{first.digest[:12]}", f"2-{second.digest[:12]}"
+    if answer == "is lost":
+        assert do(board, "rollback", leave=bad)["name"] == back
+    else:
+        code = asyncio.run(bring(board))
+        environment = {**os.environ, "PYTHONPATH": code[0]}
+        argv = [code[1], "-c", KILLED, str(board.root), "healthy"]
+        assert subprocess.run(argv, input="{}", text=True, capture_output=True, env=environment).returncode == -9
+    again = do(board, "rollback", **({"leave": bad} if answer == "is lost" else {}))
+    assert (again["name"], again["replaced"]) == (back, bad) and board.names() == (back, bad)
+    assert_one_whole_release(board, first)
+    assert do(board, "rollback")["name"] == bad, "somebody else may go back to what was left"
+
+
 async def bring(board: Board) -> tuple[str, str]:
     link = await board.link()
     return await _bring(link), link.python

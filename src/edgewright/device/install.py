@@ -11,7 +11,8 @@
     plan     {"manifest", "serve": {…}}                   what install would do here, file by file; changes nothing
     install  {"manifest", "serve": {…}, "release": {…}}   received → … → committed, or rolled back with the reason
     trust    {"signers": text, "forget": false}           whose signatures count from now on
-    rollback {}                                           back to the release before, without anything from outside
+    rollback {"leave": release}                           back to the release before, without anything from outside;
+                                                          nothing where `leave` is not current any more
     golden   {}                                           replays the golden samples of the live release now
     stop     {}                                           ends the service; the release stays
     readings {"since": seq}                               what the agent's /readings says
@@ -54,6 +55,7 @@ def status(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
         "url": serving.url(),
         "damaged": _damaged(layout, names["current"], request.get("check")),
         "unfinished": Journal(layout.journal).open_installation() is not None,
+        "replay": _replayed(records, names["current"]),
         "last": mishaps.last(records),
         "phase": state.get("phase"),
         "reason": state.get("reason"),
@@ -138,12 +140,17 @@ def enrol(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def back(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
+    """Back, and never forth: whoever asks again, because a link or an installer ended before it had answered, is told
+    what has become of it."""
     from edgewright.device.recovery import recover
-    from edgewright.device.rollback import rollback
+    from edgewright.device.rollback import outcome, rollback
 
     with _alone(layout, request, last=True):
-        recovered = recover(layout)
-        return dict(rollback(layout), recovered=recovered)
+        cut = (Journal(layout.journal).open_installation() or [{}])[0]
+        recovered, current = recover(layout), layout.linked(layout.current)
+        finished = bool(cut.get("rollback")) and current == cut.get("release")
+        done = finished or request.get("leave") not in (None, current)
+        return dict(outcome(layout) if done else rollback(layout), recovered=recovered)
 
 
 def golden(layout: Layout, request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -201,6 +208,10 @@ OPS: Dict[str, Callable[[Layout, Mapping[str, Any]], Dict[str, Any]]] = {
 }
 
 
+class Busy(ReleaseError):
+    """An installer is at work on the device folder."""
+
+
 @contextlib.contextmanager
 def _alone(layout: Layout, request: Mapping[str, Any], last: bool = False) -> Iterator[None]:
     """Keeps a second installer out (the kernel frees the lock when we die, however we die), and for longer a second
@@ -210,7 +221,7 @@ def _alone(layout: Layout, request: Mapping[str, Any], last: bool = False) -> It
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ReleaseError("Another installation is at work on this device.", "Wait for it to end.") from None
+            raise Busy("Another installation is at work on this device.", "Wait for it to end.") from None
         lease.hold(layout, request.get("lease"))
         try:
             yield
@@ -222,6 +233,14 @@ def _alone(layout: Layout, request: Mapping[str, Any], last: bool = False) -> It
 def _damaged(layout: Layout, name: Optional[str], digest: Any) -> List[str]:
     asked = name and digest and (layout.describe(name) or {}).get("digest") == digest
     return whole.damaged(layout, str(name))[:100] if asked else []
+
+
+def _replayed(records: List[Dict[str, Any]], name: Optional[str]) -> Optional[Dict[str, Any]]:
+    """Time and memory of a release when it was replayed here; None where that was not, or is no longer known."""
+    for record in reversed(records):
+        if name and record["step"] == "replayed" and record.get("release") == name:
+            return {key: record.get(key) for key in ("p95_ms", "memory_bytes")}
+    return None
 
 
 def _programs(state: Mapping[str, Any]) -> Dict[str, str]:
@@ -268,7 +287,7 @@ def _failure(error: Exception) -> Dict[str, Any]:
     kind, remedy = "failed", "See run/agent.log in the device folder."
     message = "The installer failed: %s: %s." % (type(error).__name__, error)
     if isinstance(error, ReleaseError):
-        kind = "rejected" if isinstance(error, Rejected) else "refused"
+        kind = "rejected" if isinstance(error, Rejected) else "busy" if isinstance(error, Busy) else "refused"
         message, remedy = error.message, error.remedy
         if isinstance(error, lease.Leased):
             said = {"kind": "leased", "message": message, "remedy": remedy, "holder": error.holder}

@@ -54,15 +54,21 @@ def _rolled_back(layout: Layout, old: Optional[str], new: str) -> Dict[str, Any]
     if old:
         layout.point(layout.previous, old)
     journal.record("committed", release=new, number=own.get("number"))
-    state = serving.state()
+    return dict(outcome(layout), replaced=old, gap_ms=prober.gap_ms() if prober else None)
+
+
+def outcome(layout: Layout) -> Dict[str, Any]:
+    """What is current and what was before, as `rollback` answers."""
+    serving, name = Serving(layout), layout.linked(layout.current)
+    own, state = layout.describe(name) or {}, serving.state()
     return {
-        "name": new,
+        "name": name,
         "number": own.get("number"),
         "digest": own.get("digest"),
         "url": serving.url(),
         "pid": (state.get("agent") or {}).get("pid"),
-        "replaced": old,
-        "gap_ms": prober.gap_ms() if prober else None,
+        "replaced": layout.linked(layout.previous),
+        "gap_ms": None,
     }
 
 
