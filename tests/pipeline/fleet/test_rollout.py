@@ -56,7 +56,11 @@ class World:
             self._check_start(step, len(flying))
             self._move(step.devices, SENDING)
         elif isinstance(step, Ask):
-            assert all(self.members[name].state == LIVE for name in step.devices)
+            asked = [self.members[name] for name in step.devices]
+            assert all(m.state == LIVE for m in asked)
+            assert all(self.now - m.since >= self.waves[m.wave].bake_s for m in asked), (
+                "each has baked before it is asked"
+            )
             self._move(step.devices, ASKED)
         elif isinstance(step, Settle):
             self.waves[step.wave] = replace(self.waves[step.wave], settled=self.now)
@@ -97,13 +101,13 @@ class World:
                 self.members[name] = replace(member, state=state, kept=False, since=self.now)
         elif not lost:
             kept = nature != LATER_BAD
-            self.members[name] = replace(member, state=LIVE if kept else FAILED, kept=kept)
+            self.members[name] = replace(member, state=LIVE if kept else FAILED, kept=kept, since=self.now)
 
     def kill(self) -> None:
         """The hub dies and another one opens the ledger (Ledger.reopen)."""
         for name, member in self.members.items():
             if member.state in (SENDING, OFFLINE):
-                self.members[name] = replace(member, state=WAITING)
+                self.members[name] = replace(member, state=WAITING, since=self.now)
             elif member.state == ASKED:
                 self.members[name] = replace(member, state=LIVE)
 
@@ -119,7 +123,7 @@ class World:
     def _move(self, names: tuple[str, ...], state: str) -> None:
         assert len(set(names)) == len(names)
         for name in names:
-            self.members[name] = replace(self.members[name], state=state)
+            self.members[name] = replace(self.members[name], state=state, since=self.now)
 
 
 @st.composite
@@ -257,9 +261,19 @@ def test_a_wave_bakes_and_every_device_is_asked_again() -> None:
     assert next_step([wave], [replace(members[0], kept=True)], 4, 161) == Pass(0)
 
 
+def test_a_device_that_comes_back_into_a_settled_wave_bakes_before_the_wave_passes() -> None:
+    """It failed and `--resume` tried it again, or it was offline, new, emptied or sent again after a kill."""
+    wave = Wave("w", bake_s=600, settled=1000, accepted=True)
+    kept, back = Member("a", 0, LIVE, kept=True, since=1600), Member("b", 0, LIVE, since=5000)
+    assert next_step([wave], [kept, back], 4, 5000.5) == Bake(0, 5600)
+    assert next_step([wave], [kept, back], 4, 5600) == Ask(("b",))
+    assert next_step([wave], [kept, replace(back, kept=True)], 4, 5601) == Pass(0)
+
+
 def test_a_clock_that_was_set_back_does_not_bake_for_ten_years() -> None:
     wave = Wave("w", bake_s=60, settled=1e9)
     assert isinstance(next_step([wave], [Member("a", 0, LIVE)], 4, 100), Ask)
+    assert next_step([wave], [Member("a", 0, LIVE, since=90)], 4, 100) == Bake(0, 150), "nor for no time at all"
 
 
 DEVICES = [Device(f"d{n}", "local", groups=("canary",) if n < 2 else ()) for n in range(10)]

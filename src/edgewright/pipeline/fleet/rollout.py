@@ -1,9 +1,9 @@
 """What a rollout does next. Pure: it is told how every device and wave stands, and says one step.
 
 A wave is begun when the one before it has passed. It passes when all its devices are settled (live, failed or offline),
-enough of them are live, and all of those still serve the release after the bake time. Devices of passed waves that were
-late (offline, or new in the inventory) are begun whenever they wait, beside the wave that is open, and each has a bake
-time of its own.
+enough of them are live, and all of those still serve the release after the bake time, which begins anew with a device
+that comes back into the wave. Devices of passed waves that were late (offline, or new in the inventory) are begun
+whenever they wait, beside the wave that is open, and each has a bake time of its own.
 """
 
 from __future__ import annotations
@@ -173,12 +173,13 @@ def _close(index: int, wave: Wave, members: Sequence[Member], concurrency: int, 
     if wave.bake_s and live:
         if wave.settled is None:
             return Settle(index)
-        if not 0 <= now - wave.settled < wave.bake_s:  # a clock that was set back ends the wait, too
-            unasked = [member.device for member in live if member.state == LIVE and not member.kept]
-            if unasked and flying < concurrency:
-                return Ask(tuple(unasked[: concurrency - flying]))
-        else:
-            return Bake(index, wave.settled + wave.bake_s)
+        unasked = [member for member in live if member.state == LIVE and not member.kept]
+        begun = (wave.settled, *(member.since for member in unasked))  # one that came back bakes, too
+        baking = [start for start in begun if 0 <= now - start < wave.bake_s]  # a clock set back ends the wait, too
+        if baking:
+            return Bake(index, max(baking) + wave.bake_s)
+        if unasked and flying < concurrency:
+            return Ask(tuple(member.device for member in unasked[: concurrency - flying]))
     return Wait() if flying else Pass(index)
 
 
