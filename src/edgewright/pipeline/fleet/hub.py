@@ -96,7 +96,8 @@ def carry_out(
 ) -> Standing:
     """The releases on all devices of the fleet, or as far as it goes. A rollout of the same releases that is not
     finished goes on; a paused one only with `resume`; one of other releases is superseded. InputError where another hub
-    is at work, where there is nothing to resume, and for a paused rollout without `resume`."""
+    is at work, where there is nothing to resume, and for a rollout without `resume` that is paused, or that an operator
+    has asked to pause or abort before a hub was killed."""
     with Ledger(fleet.ledger) as ledger, ledger.hub():
         rollout = _opened(fleet, found, ledger, resume)
         return asyncio.run(_Hub(fleet, found, ledger, rollout, tell).run())
@@ -122,10 +123,20 @@ def ask(fleet: Fleet, wanted: str) -> Standing:
             with ledger.hub():
                 last = ledger.newest()
                 if last is not None and last.id == rollout.id and last.state in UNFINISHED:
-                    ledger.end(rollout.id, ABORTED if wanted == "abort" else PAUSED, "An operator asked for it.")
+                    _end_as_wished(ledger, last, wanted)
         except InputError:
             pass  # the hub that is at work sees it
         return _standing(fleet, ledger, rollout.id)
+
+
+def _end_as_wished(ledger: Ledger, last: Rollout, wanted: str) -> Rollout:
+    """The rollout paused or aborted. One that is paused already keeps its reason, and the wave that `--resume` then
+    accepts."""
+    if wanted == "pause" and last.state == PAUSED:
+        ledger.end(last.id, PAUSED, last.reason, last.paused_at)
+    else:
+        ledger.end(last.id, ABORTED if wanted == "abort" else PAUSED, "An operator asked for it.")
+    return ledger.rollout(last.id)
 
 
 def _standing(fleet: Fleet, ledger: Ledger, number: int) -> Standing:
@@ -136,6 +147,14 @@ def _opened(fleet: Fleet, found: Mapping[str, FleetRelease], ledger: Ledger, res
     """The rollout to carry out, begun or taken up."""
     release, last = digest(fleet, found), ledger.newest()
     same = last is not None and last.release == release and last.state in UNFINISHED
+    if last is not None and same and (last.wanted == "abort" or (last.wanted and not resume)):
+        last = _end_as_wished(ledger, last, last.wanted)  # the hub that was to do it was killed before it had
+        same = last.state != ABORTED
+        if not same and not resume:
+            raise InputError(
+                f"The rollout of this release is aborted: {last.reason}",
+                "Begin it anew with the same command, or deploy a better release.",
+            )
     if resume and not same:
         raise InputError("There is no rollout of these releases to resume.", "Begin one: leave --resume out.")
     if last is None or not same:
@@ -271,8 +290,8 @@ class _Hub:
         """An operator's wish: nothing is begun any more, and what is at work comes to its end."""
         while self._at_work:
             await self._collect(LOOK_S)
-        state = ABORTED if wanted == "abort" else PAUSED
-        self._ledger.end(self._rollout.id, state, "An operator asked for it.")
+        wanted = self._ledger.wanted(self._rollout.id) or wanted  # the one that was said last counts
+        _end_as_wished(self._ledger, self._rollout, wanted)
         return True
 
     def _move(self, moved: Mapping[str, tuple[str, Told]]) -> None:
