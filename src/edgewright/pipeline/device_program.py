@@ -36,9 +36,15 @@ class Leased(DeviceError):
         self.holder = holder
 
 
+class Busy(DeviceError):
+    """An installer is at work on the device, maybe one that a connection or a host of ours has left behind: it comes to
+    its end by itself."""
+
+
 async def operate(link: Link, op: str, request: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-    """The installer's answer to one operation. RejectedRelease where the release is at fault, else DeviceError. An
-    installer that has not ended after `timeout_s` is ended: what it began, the next operation finishes or undoes."""
+    """The installer's answer to one operation. RejectedRelease where the release is at fault, else DeviceError: Leased
+    where another operator is at work, Busy where another operation is. An installer that has not ended after
+    `timeout_s` is ended: what it began, the next operation finishes or undoes."""
     code = await _bring(link)
     env = {"PYTHONPATH": code, "PYTHONNOUSERSITE": "1"}
     argv = [link.python, "-m", "edgewright.device.install", link.root, op]
@@ -60,7 +66,7 @@ async def operate(link: Link, op: str, request: Mapping[str, Any], *, timeout_s:
     if error:
         if error.get("kind") == "leased" and isinstance(error.get("holder"), dict):
             raise Leased(str(error.get("message"))[:500], str(error.get("remedy"))[:500], error["holder"])
-        kind = RejectedRelease if error.get("kind") == "rejected" else DeviceError
+        kind = {"rejected": RejectedRelease, "busy": Busy}.get(str(error.get("kind")), DeviceError)
         raise kind(str(error.get("message"))[:2000], str(error.get("remedy"))[:500])
     return dict(answer)
 
