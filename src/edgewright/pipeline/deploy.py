@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -212,16 +213,25 @@ def _release(
             target=target.name,
             root=link.root,
             number=int(answer["number"]),
-            digest=str(answer["digest"]),
-            url=str(answer["url"]),
+            digest=str(answer["digest"])[:200],
+            url=str(answer["url"])[:1000],
             pid=int(answer["pid"]),
-            replaced=answer.get("replaced"),
+            replaced=str(answer["replaced"])[:200] if answer.get("replaced") else None,
             unchanged=unchanged or bool(answer.get("unchanged")),
-            gap_ms=answer.get("gap_ms"),
-            replay={str(k): v for k, v in (answer.get("replay") or {}).items()},
+            gap_ms=_finite(answer.get("gap_ms")),
+            replay={str(k)[:100]: _finite(v) for k, v in list((answer.get("replay") or {}).items())[:100]},
             sent_bytes=sent,
             recovered=str(answer.get("recovered") or "")[:1000],
             mended=tuple(str(path)[:1000] for path in answer.get("mended") or ())[:100],
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise DeviceError(f"The installer on {link.address} gave a strange answer.", "Deploy again.") from None
+
+
+def _finite(value: Any) -> float | None:
+    """A number that a device gave. TypeError or ValueError where it is none that can be reckoned with."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{str(value)[:100]!r} is no number")
+    return float(value)

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import edgewright
-from edgewright.core.contracts import Link
+from edgewright.core.contracts import Completed, Link
 from edgewright.core.errors import DeviceError, RejectedRelease
 
 PACKAGE = Path(edgewright.__file__).parent
 TIMEOUT_S = 1200.0
 """How long one operation of the installer may take: it may replay the golden samples of a slow release three times."""
 MARGIN_S = 60.0
+LONGEST = 4 << 20
+"""How much text an answer may be; the readings of a service that nobody asked for a week may be more."""
+LONGEST_READINGS = 64 << 20
 UNPACK = (PACKAGE / "device" / "programs_archive.py").read_text(encoding="utf-8")
 """Run on the device: the programs become visible whole, or not at all."""
 
@@ -57,18 +60,35 @@ async def operate(link: Link, op: str, request: Mapping[str, Any], *, timeout_s:
             "A whole release serves; `edgewright status` says how far it came, and the next deployment or rollback "
             "finishes or undoes it first.",
         ) from None
-    try:
-        answer = json.loads(done.stdout)
-        error = answer.get("error")
-    except (ValueError, AttributeError):
-        tail = " | ".join(done.stderr.strip().splitlines()[-3:])[:600] or f"status {done.returncode}"
-        raise DeviceError(f"The installer on {link.address} ended without an answer: {tail}", "Deploy again.") from None
+    answer = _answer(link, op, done)
+    error = answer.get("error")
     if error:
         if error.get("kind") == "leased" and isinstance(error.get("holder"), dict):
             raise Leased(str(error.get("message"))[:500], str(error.get("remedy"))[:500], error["holder"])
         kind = {"rejected": RejectedRelease, "busy": Busy}.get(str(error.get("kind")), DeviceError)
         raise kind(str(error.get("message"))[:2000], str(error.get("remedy"))[:500])
-    return dict(answer)
+    return answer
+
+
+def _answer(link: Link, op: str, done: Completed) -> dict[str, Any]:
+    """What the installer said, as an object that can be written down. DeviceError for anything else: a device may say
+    what it likes, and one that says too much, or half a character, must not stop the others."""
+    strange = DeviceError(f"The installer on {link.address} gave a strange answer.", "Deploy again.")
+    if len(done.stdout) > (LONGEST_READINGS if op == "readings" else LONGEST):
+        raise strange
+    try:
+        answer = json.loads(done.stdout)
+        json.dumps(answer, ensure_ascii=False).encode()  # refuses half of a surrogate pair
+    except UnicodeEncodeError:
+        raise strange from None
+    except ValueError:
+        tail = " | ".join(done.stderr.strip().splitlines()[-3:])[:600] or f"status {done.returncode}"
+        raise DeviceError(f"The installer on {link.address} ended without an answer: {tail}", "Deploy again.") from None
+    except RecursionError:
+        raise strange from None
+    if not isinstance(answer, dict) or not isinstance(answer.get("error") or {}, dict):
+        raise strange
+    return answer
 
 
 async def _bring(link: Link) -> str:

@@ -61,12 +61,21 @@ def rollback(project: Project, *, dry_run: bool = False, take_over: bool = False
 
 
 async def roll_back(
-    name: str, link: Link, *, dry_run: bool = False, take_over: bool = False, timeout_s: float = TIMEOUT_S
+    name: str,
+    link: Link,
+    *,
+    leave: str = "",
+    dry_run: bool = False,
+    take_over: bool = False,
+    timeout_s: float = TIMEOUT_S,
 ) -> RolledBack:
-    """One device back on the release before; `dry_run` says which that is. DeviceError where it has none, or does not
-    end within `timeout_s`; RejectedRelease where the release before is damaged or does not start."""
+    """One device back on the release before; `dry_run` says which that is. Whoever tries again after an answer that was
+    lost names the release to `leave`: where another one serves by now, that has been done, and nothing is changed.
+    DeviceError where the device has no release before, or does not end within `timeout_s`; RejectedRelease where that
+    is damaged or does not start."""
     if not dry_run:
-        answer = await held(link, "rollback", {}, take_over=take_over, timeout_s=timeout_s)
+        request = {"leave": leave} if leave else {}
+        answer = await held(link, "rollback", request, take_over=take_over, timeout_s=timeout_s)
         return _rolled_back(name, link, answer)
     status = await operate(link, "status", {})
     previous, current = status.get("previous"), status.get("current") or {}
@@ -107,7 +116,7 @@ async def replay_golden(name: str, link: Link) -> Replayed:
             p50_ms=_number(answer.get("p50_ms")),
             p95_ms=_number(answer.get("p95_ms")),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         raise _strange(link) from None
 
 
@@ -116,13 +125,13 @@ def _rolled_back(name: str, link: Link, answer: Mapping[str, Any]) -> RolledBack
         return RolledBack(
             target=name,
             number=int(answer["number"]),
-            digest=str(answer["digest"]),
-            url=str(answer["url"]),
-            replaced=answer.get("replaced"),
+            digest=str(answer["digest"])[:200],
+            url=str(answer["url"])[:1000],
+            replaced=str(answer["replaced"])[:200] if answer.get("replaced") else None,
             gap_ms=_number(answer.get("gap_ms")),
             recovered=str(answer.get("recovered") or "")[:1000],
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         raise _strange(link) from None
 
 

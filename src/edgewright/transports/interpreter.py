@@ -35,20 +35,30 @@ async def find(lines: Lines, address: Address) -> Interpreter:
     said: list[str] = []
     for candidate in (wanted,) if wanted else CANDIDATES:
         answer = await _ask(lines, address, candidate)
-        found = re.search(r"^edgewright:(\[.*\])$", answer, re.MULTILINE)
-        try:
-            version, path, home = json.loads(found[1]) if found else ((0, 0), "", "")
-            new_enough = tuple(version) >= OLDEST and path.startswith("/") and home.startswith("/")
-        except (ValueError, TypeError, AttributeError):
-            new_enough = False
-        if new_enough:
+        found = _told(answer)
+        if found is None:
+            continue
+        version, path, home = found
+        if version >= OLDEST:
             return Interpreter(path, home)
-        if found:
-            said.append(f"{candidate} is {'.'.join(map(str, version))}")
+        said.append(f"{candidate} is {'.'.join(map(str, version))}")
     raise DeviceError(
         f"{address} has no Python {OLDEST[0]}.{OLDEST[1]} or newer{f' ({said[0]})' if said else ''}.",
         "Install one there, or name it: ?python=/path/of/python3 after the address.",
     )
+
+
+def _told(answer: str) -> tuple[tuple[int, int], str, str] | None:
+    """Version, path and home of a Python, out of all that a login on the device may print; None where it is none."""
+    found = re.search(r"^edgewright:(\[.*\])$", answer, re.MULTILINE)
+    try:
+        (major, minor), path, home = json.loads(found[1]) if found else ((None, None), "", "")
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not (isinstance(major, int) and isinstance(minor, int) and isinstance(path, str) and isinstance(home, str)):
+        return None
+    usable = all(text.startswith("/") and text.isprintable() for text in (path, home))
+    return ((major, minor), path, home) if usable else None
 
 
 async def _ask(lines: Lines, address: Address, python: str) -> str:

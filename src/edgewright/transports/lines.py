@@ -55,7 +55,7 @@ class Lines:
         """Gives up the connection that carries this channel: it is there, and nothing comes over it."""
         for line, use in list(self._lines.items()):
             if isinstance(channel, _Counted) and channel.use is use:
-                del self._lines[line]
+                self._lines.pop(line, None)
                 await line.close()
 
     async def close(self) -> None:
@@ -68,7 +68,7 @@ class Lines:
         if self._closed:
             raise DeviceError(f"The link to {self._address} is closed.", "Open it again.")
         for line in [line for line in self._lines if not line.alive()]:
-            del self._lines[line]
+            self._lines.pop(line, None)
             await line.close()
         while True:
             line, use = await self._with_room()
@@ -76,7 +76,7 @@ class Lines:
                 async with asyncio.timeout(OPEN_S):
                     return _Counted(await opening(line), use)
             except TimeoutError:
-                del self._lines[line]
+                self._lines.pop(line, None)  # it may have been dropped meanwhile
                 await line.close()
                 raise Lost("it does not answer any more") from None
             except Full:

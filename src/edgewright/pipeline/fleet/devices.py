@@ -140,7 +140,8 @@ def reverted(now: Mapping[str, Any]) -> str:
 async def each(
     devices: tuple[Device, ...], act: Callable[[Device], Awaitable[T]], concurrency: int
 ) -> dict[str, T | EdgewrightError]:
-    """The act on every device, so many at a time; an error is that device's answer."""
+    """The act on every device, so many at a time; an error is that device's answer, whatever it is: what one device
+    says, or a bug of ours that it brings to light, does not stop the others."""
     slots = asyncio.Semaphore(concurrency)
 
     async def one(device: Device) -> T | EdgewrightError:
@@ -151,6 +152,9 @@ async def each(
                 return error
             except (OSError, TimeoutError) as error:
                 return DeviceError(f"{device.name} does not answer: {error or 'it took too long'}.", "Try again.")
+            except Exception as error:
+                said = f"{type(error).__name__}: {str(error)[:300]}"
+                return DeviceError(f"{device.name} said what makes no sense: {said}.", "Look at its installer.")
 
     answers = await asyncio.gather(*(one(device) for device in devices))
     return {device.name: answer for device, answer in zip(devices, answers, strict=True)}

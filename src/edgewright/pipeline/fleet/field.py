@@ -15,7 +15,7 @@ from edgewright.pipeline.fleet.fleet import Fleet
 from edgewright.pipeline.fleet.inventory import Device
 from edgewright.pipeline.fleet.ledger import Ledger
 from edgewright.pipeline.fleet.releases import FleetRelease
-from edgewright.pipeline.fleet.rollout import FAILED, LIVE, OFFLINE, waves_of
+from edgewright.pipeline.fleet.rollout import FAILED, OFFLINE, waves_of
 from edgewright.pipeline.rollback import Replayed, RolledBack, replay_golden
 from edgewright.pipeline.rollback import roll_back as roll_back_one
 from edgewright.pipeline.status import Log, log_of
@@ -87,34 +87,44 @@ def plans(fleet: Fleet, found: Mapping[str, FleetRelease]) -> tuple[Planned, ...
 def statuses(fleet: Fleet) -> tuple[DeviceNow, ...]:
     """Every device of the fleet, asked now. Changes nothing but for the installers on the devices."""
 
-    async def one(device: Device) -> dict[str, Any]:
-        return await acts.asked(fleet, device, acts.status)
+    async def one(device: Device) -> DeviceNow:
+        return _now(device, await acts.asked(fleet, device, acts.status))
 
     answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
-    return tuple(_now(device, answers[device.name]) for device in fleet.devices)
+    return tuple(_found(device, answers[device.name]) for device in fleet.devices)
 
 
 def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
     """Every device of the fleet back to its release before. One that has none before is left as it is. The ledger notes
-    it: the devices count as failed in a rollout that is not finished. InputError where a hub is at work."""
+    each device as it ends, and those count as failed in the newest rollout. InputError where a hub is at work."""
+    with Ledger(fleet.ledger) as ledger, ledger.hub():
+
+        async def one(device: Device) -> Back:
+            done = await _one_back(fleet, device, dry_run)
+            if done is None:
+                return Back(device.name, LEFT, detail="There is no release before on it.")
+            unnoted = "" if dry_run else _note(ledger, device.name, done.number)
+            detail = " ".join(said for said in (done.recovered, unnoted) if said)
+            return Back(device.name, ROLLED_BACK, done.number, done.digest, done.url, detail)
+
+        answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
+        return tuple(_back(device, answers[device.name]) for device in fleet.devices)
+
+
+async def _one_back(fleet: Fleet, device: Device, dry_run: bool) -> RolledBack | None:
+    """One device on its release before, None where it has none. What it serves is asked once, however often it must be
+    tried: after an answer that was lost, it serves the release before already, and its `previous` is the bad one."""
+    first: dict[str, Any] = {}
 
     async def back(link: Link) -> RolledBack | None:
-        if not (await acts.status(link)).get("previous"):
+        if not first:
+            first.update(await acts.status(link))
+        if not first.get("previous"):
             return None
-        return await roll_back_one(link.address, link, dry_run=dry_run)
+        leave = str((first.get("current") or {}).get("name") or "")
+        return await roll_back_one(device.name, link, leave=leave, dry_run=dry_run)
 
-    async def one(device: Device) -> Back:
-        done = await acts.asked(fleet, device, back)
-        if done is None:
-            return Back(device.name, LEFT, detail="There is no release before on it.")
-        return Back(device.name, ROLLED_BACK, done.number, done.digest, done.url, done.recovered)
-
-    with Ledger(fleet.ledger) as ledger, ledger.hub():
-        answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
-        found = tuple(_back(device, answers[device.name]) for device in fleet.devices)
-        if not dry_run:
-            _note(ledger, found)
-    return found
+    return await acts.asked(fleet, device, back)
 
 
 def logs(fleet: Fleet, lines: int) -> tuple[Log, ...]:
@@ -146,17 +156,17 @@ def exec_golden(fleet: Fleet) -> tuple[tuple[Replayed, ...], dict[str, str]]:
     return done, {name: str(answer) for name, answer in answers.items() if not isinstance(answer, Replayed)}
 
 
-def _note(ledger: Ledger, found: tuple[Back, ...]) -> None:
-    rollout = ledger.newest()
-    if rollout is None:
-        return
-    back = {item.device: item for item in found if item.state == ROLLED_BACK}
-    moved = {}
-    for row in ledger.rows(rollout.id):
-        if row.device in back and row.state == LIVE:
-            said = f"Rolled back to release {back[row.device].number} by an operator."
-            moved[row.device] = FAILED, replace(row.told, detail=said)
-    ledger.move(rollout.id, moved)
+def _note(ledger: Ledger, device: str, number: int) -> str:
+    """The device counts as failed in the newest rollout, if it is in it. "", or why the ledger does not have it."""
+    try:
+        rollout = ledger.newest()
+        row = ledger.row(rollout.id, device) if rollout else None
+        if rollout and row and row.state != FAILED:
+            said = f"Rolled back to release {number} by an operator."
+            ledger.move(rollout.id, {device: (FAILED, replace(row.told, detail=said, kept=False))})
+    except EdgewrightError as error:
+        return f"The fleet's ledger does not have it: {error}"
+    return ""
 
 
 def _back(device: Device, answer: Back | EdgewrightError) -> Back:
@@ -165,9 +175,13 @@ def _back(device: Device, answer: Back | EdgewrightError) -> Back:
     return Back(device.name, FAILED if isinstance(answer, RejectedRelease) else OFFLINE, detail=str(answer))
 
 
-def _now(device: Device, answer: Mapping[str, Any] | EdgewrightError) -> DeviceNow:
-    if isinstance(answer, EdgewrightError):
-        return DeviceNow(device.name, device.target, _plain(device), device.groups, OFFLINE, reason=str(answer))
+def _found(device: Device, answer: DeviceNow | EdgewrightError) -> DeviceNow:
+    if not isinstance(answer, EdgewrightError):
+        return answer
+    return DeviceNow(device.name, device.target, _plain(device), device.groups, OFFLINE, reason=str(answer))
+
+
+def _now(device: Device, answer: Mapping[str, Any]) -> DeviceNow:
     current, previous = answer.get("current") or {}, answer.get("previous") or {}
     back, failed = acts.reverted(answer), str(answer.get("reason") or "")[:500]
     running = "serving" if answer.get("health") else "starting" if answer.get("running") else "stopped"

@@ -10,7 +10,7 @@ from edgewright.core.config import TargetConfig
 from edgewright.core.errors import InputError
 from edgewright.core.record import digest_of
 from edgewright.pipeline.fleet.config import FleetConfig, read_fleet, release_of, serve_for
-from edgewright.pipeline.fleet.inventory import Device, read_inventory
+from edgewright.pipeline.fleet.inventory import Device, identity, read_inventory
 from edgewright.pipeline.fleet.selection import select
 from edgewright.store.cache import Store, default_root
 
@@ -31,15 +31,16 @@ class Fleet:
     @property
     def ledger(self) -> Path:
         """Where this fleet's rollouts are remembered: one file for one configuration, wherever two are called alike."""
-        mark = hashlib.sha256(str(self.path).encode()).hexdigest()[:8]
-        return self.store.root / "fleets" / f"{self.name}-{mark}.sqlite"
+        path = self.path.resolve()  # a link to a fleet's file is no other fleet
+        mark = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+        return self.store.root / "fleets" / f"{path.stem}-{mark}.sqlite"
 
     def device(self, name: str) -> Device:
         return next(device for device in self.devices if device.name == name)
 
     def place(self, device: Device) -> str:
         """What stands for the device itself: at another address, or for another release, it is another one."""
-        return digest_of(device.address.partition("?")[0], device.root, device.target)[:16]
+        return digest_of(identity(device.address), device.root, device.target)[:16]
 
     def target(self, device: Device, family: str) -> TargetConfig:
         """The device as pipeline.connect knows devices."""

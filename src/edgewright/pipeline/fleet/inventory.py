@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from edgewright.core.record import Record
 from edgewright.pipeline.fleet import ansible
 from edgewright.pipeline.fleet.documents import parse_document, read_text
 from edgewright.pipeline.fleet.selection import LABEL
+from edgewright.transports.address import Address, parse
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MOST_DEVICES = 100_000
@@ -33,6 +34,7 @@ LONGEST = 4096
 KEYS = ("address", "target", "root", "groups", "labels", "vars", "options")
 GROUP_KEYS = ("labels", "vars", "target", "root", "options")
 FILES_OF_AN_ADDRESS = ("identity", "known_hosts", "config")
+SSH_PORT = 22
 RESERVED = ("name", "group", "target")
 
 
@@ -157,15 +159,31 @@ def _schemes() -> frozenset[str]:
     return frozenset(scheme for name in transports.names() for scheme in transports.get(name).schemes)
 
 
+def identity(address: str) -> str:
+    """What tells the device at this address from others: the way to it, however it is written. Which key opens it, or
+    how fast the way is, is no part of it."""
+    try:
+        parsed = parse(address)
+        jumps = ",".join(_lower(hop) for hop in parsed.jumps)
+    except ConfigError:  # of a transport with addresses of its own, or told when it is opened
+        return address.partition("?")[0]
+    config = parsed.options.get("config", "")
+    way = "&".join(f"{key}={value}" for key, value in (("jump", jumps), ("config", config)) if value)
+    return _lower(parsed) + (f"?{way}" if way else "")
+
+
+def _lower(address: Address) -> str:
+    return str(replace(address, host=address.host.lower(), port=0 if address.port == SSH_PORT else address.port))
+
+
 def _distinct(devices: tuple[Device, ...], where: str) -> None:
     """Two names for one device would send it everything twice."""
     seen: dict[tuple[str, str], str] = {}
     for device in devices:
-        address, _, options = device.address.partition("?")
+        address = device.address.partition("?")[0]
         if address == "local" and not device.root:
             continue
-        asked = dict(parse_qsl(options))
-        place = (address + "|" + asked.get("jump", "") + "|" + asked.get("config", ""), device.root)
+        place = (identity(device.address), device.root)
         if place in seen:
             raise ConfigError(
                 f"{where}: {device.name} and {seen[place]} are the same device, {address}.", "Keep one of the two."

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core.errors import InputError
-from edgewright.core.record import Record, canonical
+from edgewright.core.record import Record, plain
 from edgewright.pipeline.fleet.rollout import ASKED, FAILED, LIVE, OFFLINE, SENDING, WAITING, Member, Wave
+from edgewright.store.cache import disk_errors
 from edgewright.store.database import Database
 
 RUNNING, PAUSED, COMPLETE, INCOMPLETE, ABORTED, SUPERSEDED = (
@@ -112,7 +113,9 @@ class Ledger(Database):
     @contextlib.contextmanager
     def hub(self) -> Iterator[None]:
         """Keeps a second hub out. InputError where one is at work."""
-        with self.path.with_suffix(".lock").open("ab") as lock:
+        with disk_errors(self.path):
+            lock = self.path.with_suffix(".lock").open("ab")
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -144,7 +147,7 @@ class Ledger(Database):
             )
             number = int(cursor.lastrowid or 0)
             for position, wave in enumerate(waves):
-                self._base.execute("insert into wave values (?, ?, ?)", (number, position, canonical(wave).decode()))
+                self._base.execute("insert into wave values (?, ?, ?)", (number, position, _body(wave)))
             self._insert(number, rows, 0)
             self._note(number, "", "begun", {"devices": len(rows), "waves": len(waves)})
         return Rollout(number, release, RUNNING, "", "", -1, now)
@@ -192,7 +195,14 @@ class Ledger(Database):
             "order by position, device",
             (rollout,),
         )
-        return tuple(Row(d, t, p, w, s, Told.from_json(json.loads(body)), at) for d, t, p, w, s, body, at in found)
+        return tuple(Row(d, t, p, w, s, _told(body), at) for d, t, p, w, s, body, at in found)
+
+    def row(self, rollout: int, device: str) -> Row | None:
+        """One device of a rollout, None where it is not in it."""
+        query = "select device, target, place, wave, state, body, changed from member where rollout = ? and device = ?"
+        for d, t, p, w, s, body, at in self._base.execute(query, (rollout, device)):
+            return Row(d, t, p, w, s, _told(body), at)
+        return None
 
     def waves(self, rollout: int) -> tuple[Wave, ...]:
         found = self._base.execute("select body from wave where rollout = ? order by position", (rollout,))
@@ -200,13 +210,13 @@ class Ledger(Database):
 
     def move(self, rollout: int, devices: Mapping[str, tuple[str, Told]]) -> float:
         """The new states of devices, on the disk when this returns: one wait for the disk, however many they are. Gives
-        the wall time noted with them."""
+        the wall time noted with them. Any text of a device can be noted; what UTF-8 has no form for becomes "?"."""
         now = time.time()
         with self._committed():
             for device, (state, told) in devices.items():
                 self._base.execute(
                     "update member set state = ?, body = ?, changed = ? where rollout = ? and device = ?",
-                    (state, canonical(told).decode(), now, rollout, device),
+                    (state, _body(told), now, rollout, device),
                 )
                 self._note(rollout, device, state, {"detail": told.detail} if told.detail else {})
         return now
@@ -254,7 +264,7 @@ class Ledger(Database):
                     start + i,
                     row.wave,
                     row.state,
-                    canonical(row.told).decode(),
+                    _body(row.told),
                     now,
                 )
                 for i, row in enumerate(rows)
@@ -268,11 +278,25 @@ class Ledger(Database):
     def _put_wave(self, rollout: int, position: int, wave: Wave) -> None:
         self._base.execute(
             "update wave set body = ? where rollout = ? and position = ?",
-            (canonical(wave).decode(), rollout, position),
+            (_body(wave), rollout, position),
         )
 
     def _note(self, rollout: int, device: str, what: str, body: Mapping[str, Any]) -> None:
         self._base.execute(
             "insert into event (rollout, wall, device, what, body) values (?, ?, ?, ?, ?)",
-            (rollout, time.time(), device, what, json.dumps(body, ensure_ascii=False)),
+            (rollout, time.time(), device, what, _body(body)),
         )
+
+
+def _body(value: Any) -> str:
+    """A value as the JSON that the ledger keeps."""
+    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace").decode()
+
+
+def _told(body: str) -> Told:
+    """What was noted of a device. A note that cannot be read any more does not hide the others."""
+    try:
+        return Told.from_json(json.loads(body))
+    except (TypeError, ValueError, RecursionError):
+        return Told(detail="What was noted of it cannot be read.")

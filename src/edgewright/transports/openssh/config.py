@@ -45,6 +45,7 @@ async def write(address: Address, folder: Path, ssh: str) -> Path:
         "RemoteCommand none",
         "PermitLocalCommand no",
         "LogLevel ERROR",
+        "ControlPersist no",  # or the connection would leave the process that we end when we are done with it
         f"Include {quoted(str(theirs))}",
     ]
     place = folder / "config"
