@@ -33,6 +33,8 @@ from edgewright.device.units import Host
 SOURCE = Path(edgewright.__file__).parent.parent
 SUPPORT = Path(tiny.__file__).parent
 ASCEND = ("/dev/davinci0", "/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+A_310B = ["davinci_manager", "svm0", "ts_aisle", "upgrade", "sys", "vdec", "vpc", "pngd", "venc", "dvpp_cmdlist"]
+A_310B += ["log_drv", "acodec", "ai", "ao", "vo", "hdmi"]
 SYSTEM = Host("systemd", sys.executable, (*ASCEND, "/dev/dri/renderD128", "/dev/video0"), units.GROUPS, (), "/root")
 USERS = Host("systemd-user", sys.executable, (), (), (), "/home/anna")
 LIMIT = 40  # tenths: an exposure of 4
@@ -49,8 +51,17 @@ def analysed(folder: Path, text: str, *words: str) -> subprocess.CompletedProces
     return subprocess.run(["systemd-analyze", *words, str(path)], capture_output=True, text=True, env=environment)
 
 
+BOARD = SYSTEM._replace(
+    nodes=("/dev/davinci0", *(f"/dev/{name}" for name in A_310B)),
+    homes=("/home/ann/Ascend/a b",),
+    sockets=units.SOCKETS,
+)
+
+
 @analyser
-@pytest.mark.parametrize("host", [SYSTEM, SYSTEM._replace(nodes=(), groups=()), USERS], ids=["ascend", "plain", "user"])
+@pytest.mark.parametrize(
+    "host", [SYSTEM, SYSTEM._replace(nodes=(), groups=()), USERS, BOARD], ids=["ascend", "plain", "user", "310B"]
+)
 def test_systemd_finds_nothing_to_say_about_a_unit(tmp_path: Path, host: Host) -> None:
     text = units.unit("/var/lib/edgewright", host, {"environment": {"LD_LIBRARY_PATH": "/usr/lib64:/opt/x"}})
     done = analysed(tmp_path, text, "verify", *([] if host.manager == "systemd" else ["--user"]))
@@ -70,6 +81,22 @@ def test_a_system_unit_is_hardened_and_still_reaches_its_devices(tmp_path: Path,
         assert f"DeviceAllow={node} rw" in lines
     assert "SupplementaryGroups=HwHiAiUser video render" in lines and "PrivateDevices=yes" not in lines
     assert ("IPAddressDeny=any" in lines) is (serve == {}), "only the loopback alone is shut off from the rest"
+
+
+@analyser
+def test_the_unit_of_a_310b_board_gives_it_its_own_nodes_and_the_drivers_sockets(tmp_path: Path) -> None:
+    patterns = [pattern for pattern in units.NODES if "[" not in pattern]
+    assert {f"/dev/{name}" for name in A_310B} <= set(patterns), "ascend-docker-runtime, addAscend310BManagerDevice"
+    others = {"event_sched", "hi_dvpp", "memory_bandwidth", "xsmem_dev", "user_config"}
+    assert {f"/dev/{name}" for name in others} <= set(patterns), "ascend-device-plugin, HiAi200RC* and Atlas200ISoc*"
+    text = units.unit("/var/lib/edgewright", BOARD, {})
+    lines = text.splitlines()
+    assert all(f"DeviceAllow=/dev/{name} rw" in lines for name in A_310B)
+    for name in ("BindPaths", "ReadWritePaths"):
+        assert f"{name}=-/home/HwHiAiUser/hdc_ppc" in lines
+    assert 'BindReadOnlyPaths="-/home/ann/Ascend/a b"' in lines
+    done = analysed(tmp_path, text, "security", "--offline=true", f"--threshold={LIMIT}", "--no-pager")
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(("serve", "starts"), [({}, 5), ({"tries": 3}, 5), ({"tries": 10}, 12)])

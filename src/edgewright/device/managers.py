@@ -9,11 +9,12 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from edgewright.device import durable, plan, units
+from edgewright.device import durable, plan, reach, units
 from edgewright.device.release import Layout, ReleaseError
 from edgewright.device.units import Host
 
@@ -27,9 +28,12 @@ def host(root: str, serve: Mapping[str, Any]) -> Host:
     manager = "supervisor"
     if serve.get("manager") != "supervisor" and booted():
         manager = "systemd" if os.geteuid() == 0 else "systemd-user" if os.path.exists(_private()) else "supervisor"
-    found = [path for pattern in units.NODES for path in glob.glob(pattern)]
-    home = os.path.expanduser("~")
-    return Host(manager, sys.executable, units.nodes_of(found), _groups(), _under_homes(root, serve), home)
+    found = [path for pattern in units.NODES for path in glob.glob(pattern) if _is_device(path)]
+    sockets = tuple(path for path in units.SOCKETS if os.path.isdir(path) and os.path.realpath(path) == path)
+    return Host(
+        manager, sys.executable, units.nodes_of(found), _groups(), reach.under_homes(serve), os.path.expanduser("~"),
+        sockets,
+    )  # fmt: skip
 
 
 def booted() -> bool:
@@ -42,6 +46,7 @@ def adopt(layout: Layout, serve: Mapping[str, Any], here: Optional[Host] = None)
     here = here or host(layout.root, serve)
     durable.switch_link(os.path.join(layout.root, "program"), os.path.relpath(_programs(), layout.root))
     notes = [said for said in map(_do, plan.adoption(layout.root, here, serve)) if said]
+    notes += reach.closed(here.homes, here.groups) if here.manager == "systemd" else []
     durable.write_json(_file(layout), {"manager": here.manager, "notes": notes})
     return here.manager
 
@@ -141,13 +146,11 @@ def _groups() -> Tuple[str, ...]:
     return tuple(name for name in units.GROUPS if name in there)
 
 
-def _under_homes(root: str, serve: Mapping[str, Any]) -> Tuple[str, ...]:
-    """What the service reads under folders that its unit hides: the interpreter, the source."""
-    source = str(serve.get("source") or "")
-    source = source[5:] if source.startswith("loop:") else source
-    wanted = {sys.prefix, sys.base_prefix, os.path.realpath(sys.executable), source}
-    hidden = ("/home/", "/root/", "/run/user/")
-    return tuple(sorted(path for path in wanted if path.startswith(hidden) and os.path.exists(path)))
+def _is_device(path: str) -> bool:
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _private() -> str:

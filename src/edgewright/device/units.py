@@ -19,12 +19,19 @@ USER = "edgewright"
 """The system user that the service is, where root installs it."""
 NODES = (
     "/dev/davinci[0-9]*", "/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc",  # Ascend (CANN installation guide)
+    # Ascend boards whose own processor runs the program (RC). 310B: ascend-docker-runtime, addAscend310BManagerDevice.
+    "/dev/svm0", "/dev/ts_aisle", "/dev/upgrade", "/dev/sys", "/dev/vdec", "/dev/vpc", "/dev/pngd", "/dev/venc",
+    "/dev/dvpp_cmdlist", "/dev/log_drv", "/dev/acodec", "/dev/ai", "/dev/ao", "/dev/vo", "/dev/hdmi",
+    # Others: ascend-device-plugin, the constants HiAi200RC* and Atlas200ISoc*.
+    "/dev/event_sched", "/dev/hi_dvpp", "/dev/memory_bandwidth", "/dev/xsmem_dev", "/dev/user_config",
     "/dev/dri/card[0-9]*", "/dev/dri/renderD[0-9]*",  # GPUs
     "/dev/video[0-9]*", "/dev/media[0-9]*",  # cameras
 )  # fmt: skip
 """Device nodes that a service may need; those that a device has are allowed by name."""
 CLASSES = ("char-video4linux", "char-media", "char-drm")
 """Groups of /proc/devices that are allowed as a whole: a camera may be plugged in later."""
+SOCKETS = ("/home/HwHiAiUser/hdc_ppc", "/home/user/hdc_ppc", "/home/drv/hdc_ppc")
+"""Folders where the driver of an RC board keeps its sockets: two are in its source (hicann/driver, HDC, `g_ppc_dirs`), the first is what users of a DK A2 write; that a program needs them is not confirmed on a board."""
 GROUPS = ("HwHiAiUser", "video", "render")
 """Groups that own those nodes; those that a device has are joined."""
 START_LIMIT_S, STARTS = 120, 5
@@ -35,7 +42,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 class Host(NamedTuple):
     """What a device is, as far as its unit depends on it. `nodes` and `groups` are those of NODES and GROUPS that it
-    has; `homes` are the folders under /home or /root that the service must reach."""
+    has; `homes` are the folders under /home or /root that the service must read, `sockets` those of SOCKETS."""
 
     manager: str  # "systemd", "systemd-user" or "supervisor"
     python: str
@@ -43,6 +50,7 @@ class Host(NamedTuple):
     groups: Tuple[str, ...] = ()
     homes: Tuple[str, ...] = ()
     home: str = ""  # of the user who installs
+    sockets: Tuple[str, ...] = ()
 
 
 def name_of(root: str) -> str:
@@ -123,7 +131,9 @@ def _everywhere() -> Lines:
 def _hardening(root: str, host: Host, serve: Mapping[str, Any]) -> Lines:
     if ":" in root:
         raise ReleaseError("The device folder %s has a colon in its name." % root, "Give `root` another one.")
-    reach = [("BindReadOnlyPaths", word(path)) for path in host.homes if ":" not in path]
+    # "-": a folder that is gone, or that the driver makes later at boot, is no reason not to start.
+    reach = [("BindReadOnlyPaths", word("-" + path)) for path in host.homes if ":" not in path]
+    sockets = [(name, word("-" + path)) for path in host.sockets for name in ("BindPaths", "ReadWritePaths")]
     # /proc stays whole: who asked something of the supervisor is known by process, and may be root.
     return [
         ("CapabilityBoundingSet", ""),
@@ -133,6 +143,7 @@ def _hardening(root: str, host: Host, serve: Mapping[str, Any]) -> Lines:
         *reach,
         ("BindPaths", word(root)),
         ("ReadWritePaths", word(root)),
+        *sockets,
         ("PrivateTmp", "yes"),
         ("PrivateMounts", "yes"),
         ("ProtectKernelTunables", "yes"),

@@ -184,3 +184,21 @@ def test_a_small_board_is_advised_to_convert_elsewhere() -> None:
     disk, memory = compiling.room(disk=1 << 30, memory=2 << 30)
     assert not disk.ok and not memory.ok and "another machine" in memory.remedy
     assert not converting(compiler="")["g++ for kernels"].ok
+
+
+def test_a_boards_other_nodes_may_be_shut_and_its_memorys_may_not() -> None:
+    side = {"/dev/davinci0": True, "/dev/svm0": True, "/dev/upgrade": False, "/dev/hdmi": False}
+    checks = {check.name: check for check in doctor._driver(Findings(replace(BOARD, nodes=side), FOUND, SIGHT, ANSWER))}
+    assert checks["rights to the device"].ok
+    other = checks["the board's other nodes"]
+    assert not other.required and "/dev/upgrade, /dev/hdmi" in other.detail and "not confirmed" in other.detail
+    shut = replace(BOARD, nodes={**side, "/dev/svm0": False})
+    checks = {check.name: check for check in doctor._driver(Findings(shut, FOUND, SIGHT, ANSWER))}
+    assert not checks["rights to the device"].ok
+
+
+def test_a_container_is_told_of_both_kinds_of_nodes() -> None:
+    inside = replace(BOARD, container=True, nodes={})
+    checks = {check.name: check for check in doctor._driver(Findings(inside, FOUND, SIGHT, ANSWER))}
+    remedy = checks["rights to the device"].remedy
+    assert "devmm_svm" in remedy and "svm0" in remedy.replace("devmm_svm", "") and "dvpp_cmdlist" in remedy

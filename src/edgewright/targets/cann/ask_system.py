@@ -17,7 +17,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-NODES = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+NODES = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc", "/dev/svm0")
+MORE_NODES = (
+    *("/dev/ts_aisle", "/dev/upgrade", "/dev/sys", "/dev/vdec", "/dev/vpc", "/dev/pngd", "/dev/venc"),
+    *("/dev/dvpp_cmdlist", "/dev/log_drv", "/dev/acodec", "/dev/ai", "/dev/ao", "/dev/vo", "/dev/hdmi"),
+    *("/dev/event_sched", "/dev/hi_dvpp", "/dev/memory_bandwidth", "/dev/xsmem_dev", "/dev/user_config"),
+)
+"""What boards have besides whose own processor runs the program (RC). 310B, with svm0 in the place of devmm_svm and
+hisi_hdc: ascend-docker-runtime, addAscend310BManagerDevice; the last five: ascend-device-plugin, HiAi200RC* and
+Atlas200ISoc*."""
 OPERATORS = "opp/built-in/op_impl/ai_core/tbe/config/*"
 PACKAGES = (
     "import json, platform, sys\n"
@@ -66,7 +74,7 @@ def version_info(installed: str, part: str) -> str:
 
 def nodes() -> list[str]:
     chips = [path for path in glob.glob("/dev/davinci*") if re.match(r"/dev/davinci\d+\Z", path)]  # noqa: PTH207
-    return sorted(chips)[:64] + [path for path in NODES if Path(path).exists()]
+    return sorted(chips)[:64] + [path for path in (*NODES, *MORE_NODES) if Path(path).is_char_device()]
 
 
 def identity() -> dict[str, Any]:

@@ -15,9 +15,14 @@ from edgewright.targets.cann import npu_smi, soc
 from edgewright.targets.cann.toolkit import Toolkit
 
 QUESTION = Path(__file__).with_name("ask_acl.py")
+MOUNTS = (
+    "/dev/davinci*, davinci_manager, devmm_svm and hisi_hdc (310B boards have in the place of the last two svm0, "
+    "ts_aisle, upgrade, sys, vdec, vpc, pngd, venc, dvpp_cmdlist and log_drv)"
+)
+"""What a container is given: cards by users' threads, 310B by ascend-docker-runtime, addAscend310BManagerDevice."""
 NO_RIGHT = (
     "Add the user to the group HwHiAiUser, check driver and firmware with `npu-smi info`, and in a container mount "
-    "/dev/davinci*, davinci_manager, devmm_svm and hisi_hdc."
+    f"{MOUNTS}."
 )
 CAUSES = {
     507899: ("the driver refuses it (no right to the device, or the driver is not well)", NO_RIGHT),

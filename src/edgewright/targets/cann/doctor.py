@@ -17,7 +17,7 @@ from edgewright.core.errors import DeviceError
 from edgewright.core.facts import Check
 from edgewright.core.record import Record
 from edgewright.targets import checks
-from edgewright.targets.cann import chip, compiling, toolkit
+from edgewright.targets.cann import ask_system, chip, compiling, toolkit
 from edgewright.targets.cann.chip import Answer, Sight
 from edgewright.targets.cann.toolkit import Toolkit
 
@@ -143,6 +143,16 @@ def _driver(seen: Findings) -> Iterator[Check]:
             required=False,
         )  # fmt: skip
     yield _permissions(seen)
+    side = [node for node, allowed in system.nodes.items() if not allowed and node in ask_system.MORE_NODES]
+    if side and not seen.simulated:
+        detail = f"{system.user} may not use {', '.join(side)}; that an .om needs them is not confirmed"
+        yield Check(
+            "the board's other nodes",
+            False,
+            detail,
+            "Look at their owner and group where AscendCL fails.",
+            required=False,
+        )
 
 
 def _permissions(seen: Findings) -> Check:
@@ -151,7 +161,7 @@ def _permissions(seen: Findings) -> Check:
         return Check(
             "rights to the device", True, "there is no /dev/davinci* to have rights to", required=not seen.bare
         )
-    shut = [node for node, allowed in system.nodes.items() if not allowed]
+    shut = [node for node, allowed in system.nodes.items() if not allowed and node not in ask_system.MORE_NODES]
     chips = [node for node in system.nodes if node.startswith("/dev/davinci") and node[12:].isdigit()]
     who = "root" if system.root else f"{system.user}, {'in' if system.member else 'not in'} the group HwHiAiUser"
     if shut:

@@ -306,7 +306,8 @@ def failure(text: str) -> DeviceError | None:
             "npu-smi answers -8005: the driver does not let it in, is not there, or was changed without a restart.",
             "Restart after an upgrade; check driver and firmware (new: driver first; upgrade: firmware first); add the "
             "user to the group HwHiAiUser or use sudo; in a container mount /dev/davinci*, davinci_manager, devmm_svm, "
-            "hisi_hdc, /usr/local/dcmi and the driver's lib64.",
+            "hisi_hdc (310B boards: svm0, ts_aisle, upgrade, sys, vdec, vpc, pngd, venc, dvpp_cmdlist and log_drv for "
+            "the last two), /usr/local/dcmi and the driver's lib64.",
         )
     found = re.search(r"dcmi (?:module|model) initiali[sz]ed? failed.*?(-\d+)", text)
     if found:
