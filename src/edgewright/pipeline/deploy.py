@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from edgewright.device import needs
 from edgewright.pipeline.bundle import Bundle
 from edgewright.pipeline.delta import Delta, deltas_for, remember
 from edgewright.pipeline.device_program import TIMEOUT_S, operate
-from edgewright.pipeline.lease import given_back, held
+from edgewright.pipeline.lease import Holding, given_back, held
 from edgewright.pipeline.send import send
 from edgewright.pipeline.signing import signed_beside
 from edgewright.store.cache import Store
@@ -81,15 +81,12 @@ async def deploy(
     refuse_unfit(bundle, await _status(link, bundle))
     release = await _admitted(bundle, link, status)
     answer = await held(link, "missing", {"sizes": bundle.sizes}, take_over=take_over, timeout_s=timeout_s)
-    wanted = [digest for digest in answer["missing"] if digest in bundle.sizes]
     try:
+        wanted = _wanted(bundle, link, answer)
         _refuse(needs.too_full(sum(bundle.sizes[digest] for digest in wanted), status))
-        deltas: dict[str, Delta] = {}
-        if store is not None and not link.shares_files:  # where files are shared, a copy costs less than a delta
-            remember(store, bundle)
-            live = str((status.get("current") or {}).get("digest"))
-            deltas = await deltas_for(store, bundle, live, wanted, str(answer.get("deltas") or ""))
-        sent = await send(bundle, wanted, deltas, link)
+        holding, live = Holding(link), str((status.get("current") or {}).get("digest"))
+        work = _sent(bundle, wanted, link, holding, store, live, str(answer.get("deltas") or ""))
+        sent = await holding.during(work)
     except BaseException:
         await given_back(link)
         raise
@@ -97,6 +94,25 @@ async def deploy(
     installed = await held(link, "install", request, timeout_s=timeout_s + serve.bake_s)
     recovered = answer.get("recovered") or installed.get("recovered")
     return _release(target, link, {**installed, "recovered": recovered}, sent=sent)
+
+
+def _wanted(bundle: Bundle, link: Link, answer: Mapping[str, Any]) -> list[str]:
+    """The blobs that the device says it lacks."""
+    missing = answer.get("missing")
+    if not isinstance(missing, list):
+        raise DeviceError(f"The installer on {link.address} gave a strange answer.", "Deploy again.")
+    return [digest for digest in missing if isinstance(digest, str) and digest in bundle.sizes]
+
+
+async def _sent(
+    bundle: Bundle, wanted: Sequence[str], link: Link, holding: Holding, store: Store | None, live: str, codecs: str
+) -> int:
+    """How many bytes of files went to a device that runs the release `live` and unpacks deltas of these `codecs`."""
+    deltas: dict[str, Delta] = {}
+    if store is not None and not link.shares_files:  # where files are shared, a copy costs less than a delta
+        remember(store, bundle)
+        deltas = await deltas_for(store, bundle, live, wanted, codecs)
+    return await send(bundle, wanted, deltas, link, holding)
 
 
 async def plan_deploy(bundle: Bundle, target: TargetConfig, serve: ServeConfig, link: Link) -> DeployPlan:
