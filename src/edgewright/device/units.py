@@ -31,7 +31,8 @@ NODES = (
 CLASSES = ("char-video4linux", "char-media", "char-drm")
 """Groups of /proc/devices that are allowed as a whole: a camera may be plugged in later."""
 SOCKETS = ("/home/HwHiAiUser/hdc_ppc", "/home/user/hdc_ppc", "/home/drv/hdc_ppc")
-"""Folders where the driver of an RC board keeps its sockets: two are in its source (hicann/driver, HDC, `g_ppc_dirs`), the first is what users of a DK A2 write; that a program needs them is not confirmed on a board."""
+"""Folders where the driver of an RC board keeps its sockets: the last two are in its source (hicann/driver, HDC,
+`g_ppc_dirs`), the first is what users of a DK A2 write; that a program needs them is not confirmed on a board."""
 GROUPS = ("HwHiAiUser", "video", "render")
 """Groups that own those nodes; those that a device has are joined."""
 START_LIMIT_S, STARTS = 120, 5

@@ -1,6 +1,6 @@
 """Conversions for a machine that cannot be reached from here: written as a folder with a script, taken back as builds.
 
-`edgewright export-code convert CONFIG -o DIR`, then `sh DIR/convert.sh` where the vendor's toolkit is, then
+`edgewright export-code convert CONFIG -o DIR`, then `bash DIR/convert.sh` where the vendor's toolkit is, then
 `edgewright build CONFIG --import DIR`. What is taken back is what `run` would have built, so it goes on from there.
 """
 
@@ -121,7 +121,7 @@ def import_conversion(project: Project, progress: Progress, folder: Path) -> Imp
             take_in(project, loaded, datasets, recipe, partial(member.import_conversion, place, recipe))
             artifacts.append(build(project, loaded, datasets, recipe, progress))
     if not artifacts:
-        raise InputError(f"{folder} holds no result.", f"Run `sh {folder}/convert.sh` where the toolkit is.")
+        raise InputError(f"{folder} holds no result.", f"Run `bash {folder}/convert.sh` where the toolkit is.")
     return Imported(tuple(artifacts), tuple(missing))
 
 

@@ -1,9 +1,10 @@
-#!/bin/sh
+#!/bin/bash
 # Converts every recipe in this folder. Run it on a machine with the vendor's toolkit; run again, it goes on where it was.
+# The vendor's set_env.sh finds its own folder by $BASH_SOURCE (CANN 9.x): another shell sets wrong paths and says nothing.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -u
 cd "$(dirname "$0")" || exit 1
-here=$(pwd)
-failed=0
+conversions=$(pwd)  # no name that a script of the vendor would set too
 
 if ! command -v atc >/dev/null 2>&1; then
     for script in "${ASCEND_SET_ENV:-}" /usr/local/Ascend/ascend-toolkit/set_env.sh /usr/local/Ascend/cann/set_env.sh
@@ -17,7 +18,7 @@ if ! command -v atc >/dev/null 2>&1; then
     done
 fi
 if ! command -v atc >/dev/null 2>&1; then
-    echo "atc is not here. Say: ASCEND_SET_ENV=<toolkit>/set_env.sh sh convert.sh" >&2
+    echo "atc is not here. Say: ASCEND_SET_ENV=<toolkit>/set_env.sh bash convert.sh" >&2
     exit 1
 fi
 for file in "${ASCEND_HOME_PATH:-}/version.cfg" "${ASCEND_TOOLKIT_HOME:-}/version.cfg"; do
@@ -29,9 +30,9 @@ run() {
     folder=$1/$2
     shift 2
     step=$(printf '%s' "$*" | cksum | cut -d ' ' -f 1)
-    cd "$here/$folder" || exit 1
+    cd "$conversions/$folder" || exit 1
     if [ -e .failed-now ] || [ -e ".done-$step" ]; then
-        cd "$here"
+        cd "$conversions"
         return
     fi
     echo "== $folder: $1"
@@ -43,9 +44,10 @@ run() {
         tail -n 20 "log-$1.txt" >&2
         echo "== $folder: $1 failed; the whole account is $folder/log-$1.txt" >&2
     fi
-    cd "$here"
+    cd "$conversions"
 }
 
+failed=0
 find . -name .failed-now -exec rm -f {} +
 # CONVERSIONS
 if [ "$failed" -ne 0 ]; then

@@ -96,9 +96,9 @@ README = """# Conversion of {project}
 Everything that is needed to convert this model on a machine with the Ascend toolkit (CANN), written by Edgewright:
 per recipe and model the ONNX file, AIPP and AMCT configurations and calibration batches (`.bin`, one batch each).
 
-1. Copy this folder to that machine and say there: `sh convert.sh` (it looks for `set_env.sh` in the usual places;
-   `ASCEND_SET_ENV=<path> sh convert.sh` names another). What is done is not done again. AMCT (`amct_onnx`) is a package
-   of the vendor's own; without it the INT8 recipes fail, and the others are converted all the same.
+1. Copy this folder to that machine and say there: `bash convert.sh` (it looks for `set_env.sh` in the usual places;
+   `ASCEND_SET_ENV=<path> bash convert.sh` names another). What is done is not done again. AMCT (`amct_onnx`) is
+   a package of the vendor's own; without it the INT8 recipes fail, and the others are converted all the same.
 2. Bring the folder back and say: `edgewright build CONFIG --import FOLDER`. After that `edgewright run CONFIG` goes on
    with checking, choosing and deploying.
 """
