@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from edgewright.core.errors import ConfigError, DeviceError, RejectedRelease
 from edgewright.device import processes
 from edgewright.device.journal import STEPS
 from edgewright.pipeline.bundle import Bundle, Needs
-from edgewright.pipeline.deploy import plan_deploy, refuse_unfit
+from edgewright.pipeline.deploy import _release, plan_deploy, refuse_unfit
 from edgewright.pipeline.stop import running, stop
 
 
@@ -62,6 +63,38 @@ def test_an_unchanged_release_is_left_alone(board: Board) -> None:
     again = board.deploy(bundle)
     assert again.unchanged and (again.pid, again.number, again.url) == (first.pid, first.number, first.url)
     assert again.sent_bytes == 0 and len(board.journal()) == len(STEPS)
+    assert again.replay["p95_ms"] == first.replay["p95_ms"] is not None, "an answer that was lost is made good"
+
+
+WHOLE = {"number": 2, "digest": "d", "url": "http://h:1", "pid": 7, "replaced": "1-c", "gap_ms": 1.5}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"number": float("inf")},
+        {"number": None},
+        {"number": [2]},
+        {"pid": float("nan")},
+        {"gap_ms": float("nan")},
+        {"gap_ms": 10**400},
+        {"gap_ms": "1.5"},
+        {"gap_ms": True},
+        {"replay": [1]},
+        {"replay": {"p95_ms": "fast"}},
+        {"replay": {"p95_ms": {}}},
+        {"mended": 5},
+    ],
+)
+def test_numbers_of_a_device_that_cannot_be_reckoned_with_are_refused(odd: dict[str, Any]) -> None:
+    link: Any = SimpleNamespace(address="board", root="/device")
+    with pytest.raises(DeviceError, match="strange answer"):
+        _release(TargetConfig(), link, {**WHOLE, **odd})
+    whole = _release(
+        TargetConfig(), link, {**WHOLE, "replaced": ["x" * 500], "replay": {"p95_ms": 3, "memory_bytes": None}}
+    )
+    assert (whole.gap_ms, whole.replay) == (1.5, {"p95_ms": 3.0, "memory_bytes": None})
+    assert isinstance(whole.replaced, str) and len(whole.replaced) <= 200
 
 
 def test_a_second_deploy_replaces_the_first_on_the_same_port(board: Board) -> None:

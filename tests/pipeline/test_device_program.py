@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgewright.core.contracts import Link
+from edgewright.core.contracts import Completed, Link
 from edgewright.core.errors import DeviceError
 from edgewright.pipeline.device_program import _bring, archive, operate, programs
 from edgewright.transports.local import MEMBER
@@ -88,3 +89,31 @@ def test_the_same_programs_make_the_same_archive() -> None:
     first = archive()
     archive.cache_clear()
     assert archive() == first
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("", "without an answer"),
+        ("Traceback", "without an answer"),
+        ("[]", "strange"),
+        ("7", "strange"),
+        ("[" * 100_000, "strange"),
+        ('{"error": "no"}', "strange"),
+        ('{"error": [1]}', "strange"),
+        ('{"reason": "\\ud800"}', "strange"),
+        (json.dumps({"reason": "x" * (5 << 20)}), "strange"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(tmp_path: Path, said: str, why: str) -> None:
+    class Saying(Noting):
+        async def run(self, argv: list[str], **how: Any) -> Completed:
+            return Completed(0, said, "") if argv[-1] == "status" else await self._link.run(argv, **how)
+
+    async def go() -> None:
+        link: Any = Saying(await MEMBER.open("local", root=str(tmp_path / "device")))
+        await operate(link, "status", {})
+
+    with pytest.raises(DeviceError, match=why) as caught:
+        asyncio.run(go())
+    assert len(str(caught.value)) < 1000

@@ -86,3 +86,19 @@ def test_a_fleet_s_file_is_known_by_its_key(tmp_path: Path, name: str, text: str
     (tmp_path / name).write_text(text, encoding="latin-1")
     assert is_fleet(tmp_path / name) is answer
     assert not is_fleet(tmp_path / "absent.yaml")
+
+
+def test_a_link_to_a_fleet_s_file_is_no_other_fleet(tmp_path: Path) -> None:
+    path, link = _write(tmp_path), tmp_path / "link.yaml"
+    link.symlink_to(path)
+    assert open_fleet(str(link), home=tmp_path).ledger == open_fleet(path, home=tmp_path).ledger
+
+
+def test_a_device_behind_another_gate_is_another_one(tmp_path: Path) -> None:
+    def place(address: str) -> str:
+        path = _write(tmp_path, {**WHOLE, "serve": {}}, {"d": {"address": address, "target": "cpu"}})
+        fleet = open_fleet(path, home=tmp_path)
+        return fleet.place(fleet.devices[0])
+
+    assert place("ssh://10.0.0.12?jump=gate-a") != place("ssh://10.0.0.12?jump=gate-b")
+    assert place("ssh://10.0.0.12?identity=/a") == place("ssh://10.0.0.12:22?identity=/b")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgewright.core.errors import ConfigError
-from edgewright.pipeline.fleet.inventory import read_inventory
+from edgewright.pipeline.fleet.inventory import identity, read_inventory
 from edgewright.pipeline.fleet.selection import parse, select
 
 OWN = """
@@ -148,6 +148,33 @@ def test_a_wrong_inventory_is_told_where(tmp_path: Path, text: str, name: str, s
     with pytest.raises(ConfigError) as caught:
         _read(tmp_path, text, name)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ssh://pi@10.0.0.12", "ssh://pi@10.0.0.12:22", True),
+        ("ssh://Board.Example.org", "ssh://board.example.org", True),
+        ("ssh://b?identity=/k&bandwidth=1M", "ssh://b", True),
+        ("ssh://b?jump=pi@gate-a:22", "ssh://b?jump=pi@Gate-A", True),
+        ("ssh://10.0.0.12?jump=gate-a", "ssh://10.0.0.12?jump=gate-b", False),
+        ("ssh://10.0.0.12?jump=gate-a", "ssh://10.0.0.12", False),
+        ("ssh://b?config=/one", "ssh://b?config=/two", False),
+        ("ssh://b:2222", "ssh://b", False),
+        ("ssh://pi@b", "ssh://root@b", False),
+        ("local", "ssh://local", False),
+    ],
+)
+def test_one_way_to_a_device_is_one_device_however_it_is_written(
+    tmp_path: Path, one: str, other: str, same: bool
+) -> None:
+    assert (identity(one) == identity(other)) == same
+    text = json.dumps({"devices": {"a": {"address": one, "root": "/d"}, "b": {"address": other, "root": "/d"}}})
+    if same:
+        with pytest.raises(ConfigError, match="b and a are the same device"):
+            _read(tmp_path, text)
+    else:
+        assert len(_read(tmp_path, text)) == 2
 
 
 @given(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -100,3 +101,25 @@ def test_a_file_that_is_no_ledger_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 100)
     with pytest.raises(DeviceError, match="cannot be used"):
         Ledger(path)
+
+
+def test_any_text_of_a_device_can_be_noted(tmp_path: Path) -> None:
+    with _ledger(tmp_path, [WAITING, WAITING]) as ledger:
+        ledger.move(1, {"d0": (FAILED, Told("r", detail="half \ud800 of \x00 it", url="\udfff"))})
+        first, second = ledger.rows(1)
+        assert (first.state, first.told) == (FAILED, Told("r", detail="half ? of \x00 it", url="?"))
+        assert second.state == WAITING and ledger.events(1)[-1]["detail"] == "half ? of \x00 it"
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '{"p95_ms": "abc"}', '{"odd": 1}', "[" * 100_000])
+def test_a_note_that_cannot_be_read_hides_no_other(tmp_path: Path, body: str) -> None:
+    with _ledger(tmp_path, [LIVE, LIVE]):
+        pass
+    base = sqlite3.connect(tmp_path / "ledger.sqlite")
+    base.execute("update member set body = ? where device = 'd0'", (body,))
+    base.commit()
+    base.close()
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        first, second = ledger.rows(1)
+        assert (first.state, first.told) == (LIVE, Told(detail="What was noted of it cannot be read."))
+        assert second.told == Told() and ledger.row(1, "d0") == first and ledger.row(1, "d9") is None
