@@ -101,7 +101,9 @@ class RolloutConfig(_Section):
     pause_s: float = Field(
         1, ge=0, le=3600, description="Seconds before the second attempt; doubled for each one more."
     )
-    timeout_s: float = Field(1800, gt=0, description="Seconds that one attempt at a device may take.")
+    timeout_s: float = Field(
+        1800, gt=0, description="Seconds that one attempt at a device may take, and serve.bake_s on top of them."
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> RolloutConfig:

@@ -16,7 +16,7 @@ from edgewright.core.errors import ConfigError, DeviceError, EdgewrightError, Re
 from edgewright.core.record import Record
 from edgewright.pipeline.connect import connect_in
 from edgewright.pipeline.deploy import DeployPlan, Release, deploy, plan_deploy
-from edgewright.pipeline.device_program import Leased, operate
+from edgewright.pipeline.device_program import Busy, Leased, operate
 from edgewright.pipeline.fleet.config import serve_for
 from edgewright.pipeline.fleet.fleet import Fleet
 from edgewright.pipeline.fleet.inventory import Device
@@ -25,6 +25,8 @@ from edgewright.pipeline.fleet.releases import FleetRelease
 from edgewright.pipeline.fleet.rollout import FAILED, LIVE, OFFLINE
 
 LONGEST_PAUSE_S = 300.0
+BUSY_S = 1.0
+"""The first pause before a device is asked again that another operation is at work on."""
 GLANCE_S = 30.0
 T = TypeVar("T")
 
@@ -38,35 +40,52 @@ class Result(Record):
 
 
 async def send(fleet: Fleet, device: Device, release: FleetRelease) -> Result:
-    """The release live on the device: LIVE, FAILED with the reason, or OFFLINE where it was not reached at all. What
-    can be tried again (a lost connection, another installer at work) is, with growing pauses."""
+    """The release live on the device: LIVE, FAILED with the reason, or OFFLINE where the last attempt did not reach it,
+    or others were at work on it all the while. What can be tried again (a lost connection) is, with growing pauses."""
     began, reached, said = time.monotonic(), False, ""
     rollout, told = fleet.config.rollout, Told()
+    serve = serve_for(fleet.config, device, str(fleet.path))
+    longest_s = rollout.timeout_s + serve.bake_s
+
+    async def one() -> Release:
+        nonlocal reached
+        reached = False
+        async with asyncio.timeout(longest_s), _link(fleet, device, release.bundle.family) as link:
+            reached = True
+            target = fleet.target(device, release.bundle.family)
+            return await deploy(release.bundle, target, serve, link, store=fleet.store)
+
+    def ended(state: str, detail: str) -> Result:
+        return Result(state, replace(told, detail=detail, seconds=time.monotonic() - began))
+
     for attempt in range(rollout.attempts):
         if attempt:
             await asyncio.sleep(pause(rollout.pause_s, attempt))
         told = Told(release.bundle.digest, attempts=attempt + 1, simulated=release.bundle.simulated)
         try:
-            async with asyncio.timeout(rollout.timeout_s), _link(fleet, device, release.bundle.family) as link:
-                reached = True
-                done = await deploy(
-                    release.bundle,
-                    fleet.target(device, release.bundle.family),
-                    serve_for(fleet.config, device, str(fleet.path)),
-                    link,
-                    store=fleet.store,
-                )
-            return Result(LIVE, replace(_told(done, release, told), seconds=time.monotonic() - began))
-        except Leased as error:  # nothing is wrong with the release: the next run catches the device up
-            return Result(OFFLINE, replace(told, detail=str(error), seconds=time.monotonic() - began))
+            told = _told(await _when_free(one, longest_s), release, told)
+            return ended(LIVE, told.detail)
+        except (Leased, Busy) as error:  # nothing is wrong with the release: the next run catches the device up
+            return ended(OFFLINE, str(error))
         except (RejectedRelease, ConfigError) as error:
-            return Result(FAILED, replace(told, detail=str(error), seconds=time.monotonic() - began))
+            return ended(FAILED, str(error))
         except (EdgewrightError, OSError, TimeoutError) as error:
-            said = str(error) or f"It took over {rollout.timeout_s:g} s."
-    return Result(
-        FAILED if reached else OFFLINE,
-        replace(told, detail=said, seconds=time.monotonic() - began),
-    )
+            said = str(error) or f"It took over {longest_s:g} s."
+    return ended(FAILED if reached else OFFLINE, said)
+
+
+async def _when_free(act: Callable[[], Awaitable[T]], longest_s: float) -> T:
+    """What the act gives once no other operation is at work on the device: an installer of ours goes on there when its
+    connection is lost, or its hub. Busy where one still is after `longest_s`."""
+    until, waits = time.monotonic() + longest_s, 0
+    while True:
+        try:
+            return await act()
+        except Busy:
+            left, waits = until - time.monotonic(), waits + 1
+            if left <= 0:
+                raise
+            await asyncio.sleep(min(left, pause(BUSY_S, waits)))
 
 
 async def still_serves(fleet: Fleet, device: Device, release: FleetRelease, told: Told) -> Result:
