@@ -211,3 +211,30 @@ def test_gears_of_free_dimensions_take_one_number_each(build, tmp_path):
 def test_gears_that_no_converter_takes_are_refused(model, gears):
     with pytest.raises(ConfigError):
         recipes(model, gears=gears)
+
+
+@pytest.fixture
+def vendors_image(toolkit, tmp_path, monkeypatch):
+    """A toolkit whose atc needs a python3 that only the host's own PATH leads to, and an amct_onnx in ~/.local/bin, as
+    `pip install --user` puts it; both hand over to the stand-in's."""
+    home, python, user = tmp_path / "cann", tmp_path / "python3.11.13" / "bin", tmp_path / "user"
+    real = toolkit.prefix / "ascend-toolkit" / "latest" / "bin"
+    for folder in (home / "bin", python, user / ".local" / "bin"):
+        folder.mkdir(parents=True)
+    (home / "set_env.sh").write_text(f"export ASCEND_HOME_PATH={home}\nexport PATH={home}/bin:$PATH\n")
+    needed = "python-for-atc"
+    for path, text in (
+        (python / needed, "exit 0"),
+        (home / "bin" / "atc", f'{needed} || exit 9\nexec {real}/atc "$@"'),
+        (user / ".local" / "bin" / "amct_onnx", f'{needed} || exit 9\nexec {real}/amct_onnx "$@"'),
+    ):
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{python}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(user))
+    return home
+
+
+def test_tools_are_started_where_they_were_found_and_find_the_hosts_own_python(build, model, samples, vendors_image):
+    _, folder = build(model, recipes(model)["int8"], samples, prefix=vendors_image)
+    assert (folder / "model" / "main.om").is_file()

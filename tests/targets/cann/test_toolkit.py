@@ -191,3 +191,21 @@ def test_a_device_without_python_says_so(saying: Any) -> None:
     with pytest.raises(DeviceError, match="search for CANN"):
         asyncio.run(cann.find(saying("", returncode=127)))
     assert asyncio.run(cann.find(saying(json.dumps(GOOD)))) == Toolkit.from_json(GOOD)
+
+
+def test_what_converts_has_the_hosts_own_path_and_what_serves_has_not(
+    over_link: Callable[..., Any], tmp_path: Path, saying: Any
+) -> None:
+    home = plant(tmp_path / "toolkit")
+    python = tmp_path / "python3.11.13" / "bin"
+    python.mkdir(parents=True)
+    ours = Path(sys.prefix) / "bin"
+    found = find(over_link, str(home), PATH=f"{ours}:{python}:.:/usr/bin:/bin")
+    assert found is not None and str(python) not in found.environment["PATH"]
+    path = found.converting["PATH"].split(":")
+    assert path.index(f"{home}/bin") < path.index(str(python)) < path.index("/usr/bin") and "." not in path
+    if sys.prefix != sys.base_prefix:
+        assert str(ours) not in path, "a Python of ours is not for atc"
+    assert {**found.converting, "PATH": ""} == {**found.environment, "PATH": ""}
+    with pytest.raises(DeviceError):
+        asyncio.run(cann.find(saying(json.dumps({**GOOD, "host_path": "/a\nb"}))))

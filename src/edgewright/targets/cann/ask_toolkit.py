@@ -85,7 +85,16 @@ def described(home: str, script: Path, variables: dict[str, str]) -> dict[str, A
         "simulated": simulated,
         "environment": environment,
         "tools": tools(Path(home), environment),
+        "host_path": host_path(),
     }
+
+
+def host_path() -> str:
+    """Where this machine has programs of its own: a Python for atc need not be in /usr/bin (the vendor's images have it
+    in /usr/local/python3.*). An environment of Python that this program is in is Edgewright's, and not for atc."""
+    ours = "" if sys.prefix == sys.base_prefix else os.path.realpath(os.path.join(sys.prefix, "bin"))  # noqa: PTH118
+    parts = [part for part in os.environ.get("PATH", "").split(":") if part.startswith("/")]
+    return without_gaps(":".join(part for part in parts if os.path.realpath(part) != ours))
 
 
 def scripts(folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from edgewright.targets import emit
 from edgewright.targets.cann import amct, check_result, fusion, toolkit, vendor_errors
 from edgewright.targets.cann.conversion import Conversion, prepare
 from edgewright.targets.cann.quantised_model import counts
+from edgewright.targets.cann.toolkit import Toolkit
 
 TIMEOUT_S = 7200.0
 """Conversion on a board itself takes tens of minutes for a small network."""
@@ -43,20 +44,20 @@ async def build_on(
         )
     with tempfile.TemporaryDirectory(prefix="edgewright-cann-") as work:
         conversions = prepare(models, spec, recipe, calibration, Path(work))
-        finished = [await _convert(host, one, recipe, found.environment, folder) for one in conversions]
+        finished = [await _convert(host, one, recipe, found, folder) for one in conversions]
     return assemble(recipe, conversions, finished, folder)
 
 
-async def _convert(
-    host: Link, conversion: Conversion, recipe: Recipe, environment: Mapping[str, str], folder: Path
-) -> dict[str, int]:
+async def _convert(host: Link, conversion: Conversion, recipe: Recipe, found: Toolkit, folder: Path) -> dict[str, int]:
     """Runs the commands where the toolkit is; the .om and the small side files come back into `folder`."""
     remote = f"{host.scratch}/convert-{recipe.fingerprint()[:12]}-{conversion.role}"
     await _remove(host, remote)
     await host.put(conversion.folder, remote)
     for command in conversion.commands:
-        argv = [host.python, "-c", _IN_FOLDER, remote, *command]
-        done = await host.run(argv, env=environment, timeout_s=TIMEOUT_S)
+        # by the path that was found: AMCT is often where no PATH leads (~/.local/bin)
+        program = found.tools.get(command[0], command[0])
+        argv = [host.python, "-c", _IN_FOLDER, remote, program, *command[1:]]
+        done = await host.run(argv, env=found.converting, timeout_s=TIMEOUT_S)
         await _require(host, remote, command[0], done)
     logs = folder / "logs" / conversion.role
     logs.mkdir(parents=True, exist_ok=True)

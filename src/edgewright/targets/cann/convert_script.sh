@@ -13,6 +13,7 @@ if ! command -v atc >/dev/null 2>&1; then
             set +u
             . "$script"
             set -u
+            cd "$conversions" || exit 1
             break
         fi
     done

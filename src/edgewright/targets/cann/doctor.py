@@ -22,7 +22,6 @@ from edgewright.targets.cann.chip import Answer, Sight
 from edgewright.targets.cann.toolkit import Toolkit
 
 QUESTION = Path(__file__).with_name("ask_system.py")
-PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MIB = 1 << 20
 LEAST_FREE = 128 * MIB
 """Device memory below which not even a small detector loads with its buffers; our own figure."""
@@ -96,7 +95,7 @@ async def doctor(link: Link) -> tuple[Check, ...]:
 
 
 async def _system(link: Link, found: Toolkit) -> System:
-    path = found.environment.get("PATH", PLAIN_PATH)
+    path = found.converting["PATH"]
     argv = [link.python, "-c", QUESTION.read_text(encoding="utf-8"), found.root, path, *compiling.PACKAGES]
     done = await link.run(argv, timeout_s=120)
     try:

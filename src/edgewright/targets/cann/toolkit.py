@@ -18,6 +18,7 @@ from edgewright.core.errors import DeviceError
 from edgewright.core.record import Record
 
 QUESTION = Path(__file__).with_name("ask_toolkit.py")
+PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MOST_VARIABLES, LONGEST_VALUE = 200, 1 << 15
 
 
@@ -28,7 +29,7 @@ class Toolkit(Record):
     `layout` is "8" (ascend-toolkit/latest) or "9" (the flat folder of /usr/local/Ascend/cann, CANN 8.5 and newer).
     `environment` holds what sourcing `script` changes, expanded, and the driver's library folders. `tools` maps those
     of "atc", "amct_onnx", "msprof" and "npu-smi" that are there to their paths. `simulated`: it is a stand-in.
-    `found_by` is "hint", a variable's name or a place.
+    `found_by` is "hint", a variable's name or a place. `host_path` is the PATH of whoever asked there.
     """
 
     root: str
@@ -39,11 +40,21 @@ class Toolkit(Record):
     tools: Mapping[str, str]
     script: str = ""
     found_by: str = ""
+    host_path: str = ""
 
     @property
     def converts(self) -> bool:
         """Whether it can make an .om; a runtime (nnrt) alone cannot."""
         return "atc" in self.tools
+
+    @property
+    def converting(self) -> dict[str, str]:
+        """The variables for tools that convert: `environment`, and the PATH that sourcing `script` gives in the host's
+        own shell. They start a Python and a compiler, and a service does not."""
+        plain = PLAIN_PATH.split(":")
+        theirs = [part for part in self.environment.get("PATH", "").split(":") if part and part not in plain]
+        own = [part for part in self.host_path.split(":") if part]
+        return {**self.environment, "PATH": ":".join(dict.fromkeys([*theirs, *own, *plain]))}
 
 
 async def find(link: Link, hint: str = "") -> Toolkit | None:
@@ -87,6 +98,7 @@ def _read(line: str, address: str) -> Toolkit | None:
         if not all(isinstance(path, str) and path.startswith("/") for path in found.tools.values()):
             raise ValueError("tools")
         _check_variables(found.environment)
+        _check_variables({"PATH": found.host_path})
     except (ValueError, TypeError, RecursionError):
         raise DeviceError(
             f"The search for CANN on {address} gave an answer that is none.", "Look at Python on the device."
