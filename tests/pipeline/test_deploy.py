@@ -90,11 +90,14 @@ def test_numbers_of_a_device_that_cannot_be_reckoned_with_are_refused(odd: dict[
     link: Any = SimpleNamespace(address="board", root="/device")
     with pytest.raises(DeviceError, match="strange answer"):
         _release(TargetConfig(), link, {**WHOLE, **odd})
-    whole = _release(
-        TargetConfig(), link, {**WHOLE, "replaced": ["x" * 500], "replay": {"p95_ms": 3, "memory_bytes": None}}
-    )
-    assert (whole.gap_ms, whole.replay) == (1.5, {"p95_ms": 3.0, "memory_bytes": None})
-    assert isinstance(whole.replaced, str) and len(whole.replaced) <= 200
+
+
+def test_what_a_device_says_of_its_release_is_bounded() -> None:
+    link: Any = SimpleNamespace(address="board", root="/device")
+    answer = {**WHOLE, "replaced": ["x" * 500], "url": "u" * 5000, "replay": {"p95_ms": 3, "memory_bytes": None}}
+    found = _release(TargetConfig(), link, answer)
+    assert (found.gap_ms, found.replay) == (1.5, {"p95_ms": 3.0, "memory_bytes": None})
+    assert isinstance(found.replaced, str) and len(found.replaced) <= 200 and len(found.url) <= 1000
 
 
 def test_a_second_deploy_replaces_the_first_on_the_same_port(board: Board) -> None:

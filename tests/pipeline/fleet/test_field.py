@@ -150,7 +150,7 @@ def test_a_device_that_was_rolled_back_counts_as_failed_whatever_it_was(
 def test_a_rollback_that_is_interrupted_has_noted_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def says(name: str, op: str) -> str:
         if name == "c" and op == "rollback":
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt  # what became of it, nobody knows
         return json.dumps(
             {**STATUS, "previous": None if name == "b" else STATUS["previous"]} if op == "status" else BACK
         )
@@ -159,7 +159,41 @@ def test_a_rollback_that_is_interrupted_has_noted_what_it_did(tmp_path: Path, mo
     _open(fleet, [LIVE] * 4)
     with pytest.raises(KeyboardInterrupt):
         roll_back(fleet)
-    assert [state for state, _ in _noted(fleet).values()] == [FAILED, LIVE, LIVE, LIVE]
+    noted = _noted(fleet)
+    assert [state for state, _ in noted.values()] == [FAILED, LIVE, FAILED, LIVE]
+    assert "by an operator" in noted["a"][1] and "is not known" in noted["c"][1]
+
+
+def test_a_device_that_refuses_to_go_back_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = {
+        "damaged": {"kind": "rejected", "message": "It is damaged."},
+        "leased": {"kind": "leased", "message": "Somebody is at work.", "holder": {}},
+        "lost": {"kind": "failed", "message": "The disk is gone."},
+    }
+
+    def says(name: str, op: str) -> str:
+        return json.dumps(STATUS if op == "status" else {"error": errors[name]})
+
+    fleet = _fleet(tmp_path, monkeypatch, says, *errors)
+    _open(fleet, [LIVE, WAITING, LIVE])
+    assert [back.state for back in roll_back(fleet)] == [FAILED, OFFLINE, OFFLINE]
+    noted = _noted(fleet)
+    assert (noted["damaged"], noted["leased"]) == ((LIVE, LIVE), (WAITING, WAITING))
+    assert noted["lost"][0] == FAILED and "The disk is gone." in noted["lost"][1]
+
+
+def test_a_ledger_that_cannot_be_written_stops_no_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(name: str, op: str) -> str:
+        return json.dumps(STATUS if op == "status" else BACK)
+
+    def full(*_: Any) -> float:
+        raise DeviceError("The disk is full.", "Free some space.")
+
+    fleet = _fleet(tmp_path, monkeypatch, says, "a", "b")
+    _open(fleet, [LIVE, LIVE])
+    monkeypatch.setattr(Ledger, "move", full)
+    found = roll_back(fleet)
+    assert [back.state for back in found] == [ROLLED_BACK] * 2 and "disk is full" in found[0].detail
 
 
 def test_a_dry_run_of_a_rollback_notes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

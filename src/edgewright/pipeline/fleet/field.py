@@ -10,10 +10,11 @@ from typing import Any
 from edgewright.core.contracts import Link
 from edgewright.core.errors import EdgewrightError, InputError, RejectedRelease
 from edgewright.core.record import Record
+from edgewright.pipeline.device_program import Leased
 from edgewright.pipeline.fleet import devices as acts
 from edgewright.pipeline.fleet.fleet import Fleet
 from edgewright.pipeline.fleet.inventory import Device
-from edgewright.pipeline.fleet.ledger import Ledger
+from edgewright.pipeline.fleet.ledger import Ledger, Row
 from edgewright.pipeline.fleet.releases import FleetRelease
 from edgewright.pipeline.fleet.rollout import FAILED, OFFLINE, waves_of
 from edgewright.pipeline.rollback import Replayed, RolledBack, replay_golden
@@ -96,22 +97,28 @@ def statuses(fleet: Fleet) -> tuple[DeviceNow, ...]:
 
 def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
     """Every device of the fleet back to its release before. One that has none before is left as it is. The ledger notes
-    each device as it ends, and those count as failed in the newest rollout. InputError where a hub is at work."""
+    each device when it begins and as it ends, and those count as failed in the newest rollout. InputError where a hub
+    is at work."""
     with Ledger(fleet.ledger) as ledger, ledger.hub():
 
         async def one(device: Device) -> Back:
-            done = await _one_back(fleet, device, dry_run)
+            note = _Note(None if dry_run else ledger, device.name)
+            try:
+                done = await _one_back(fleet, device, note, dry_run)
+            except EdgewrightError as error:
+                note.refused(error)
+                raise
             if done is None:
                 return Back(device.name, LEFT, detail="There is no release before on it.")
-            unnoted = "" if dry_run else _note(ledger, device.name, done.number)
-            detail = " ".join(said for said in (done.recovered, unnoted) if said)
+            note.done(done.number)
+            detail = " ".join(said for said in (done.recovered, note.missing) if said)
             return Back(device.name, ROLLED_BACK, done.number, done.digest, done.url, detail)
 
         answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
         return tuple(_back(device, answers[device.name]) for device in fleet.devices)
 
 
-async def _one_back(fleet: Fleet, device: Device, dry_run: bool) -> RolledBack | None:
+async def _one_back(fleet: Fleet, device: Device, note: _Note, dry_run: bool) -> RolledBack | None:
     """One device on its release before, None where it has none. What it serves is asked once, however often it must be
     tried: after an answer that was lost, it serves the release before already, and its `previous` is the bad one."""
     first: dict[str, Any] = {}
@@ -122,9 +129,50 @@ async def _one_back(fleet: Fleet, device: Device, dry_run: bool) -> RolledBack |
         if not first.get("previous"):
             return None
         leave = str((first.get("current") or {}).get("name") or "")
+        note.begun()
         return await roll_back_one(device.name, link, leave=leave, dry_run=dry_run)
 
     return await acts.asked(fleet, device, back)
+
+
+class _Note:
+    """What the ledger's newest rollout has of a device that is rolled back: failed as soon as that begins, because
+    nobody may be there any more when it ends. One that had failed before keeps its reason. A ledger that cannot be
+    written stops no rollback; `missing` says so."""
+
+    def __init__(self, ledger: Ledger | None, device: str) -> None:
+        self._ledger, self._device, self._begun, self.missing = ledger, device, False, ""
+        self._rollout = 0
+        self._row: Row | None = None
+        rollout = ledger.newest() if ledger else None
+        row = ledger.row(rollout.id, device) if ledger and rollout else None
+        if rollout and row and row.state != FAILED:
+            self._rollout, self._row = rollout.id, row
+
+    def begun(self) -> None:
+        if not self._begun:
+            self._put(FAILED, "An operator began to roll it back; how that ended is not known.")
+        self._begun = True
+
+    def done(self, number: int) -> None:
+        self._put(FAILED, f"Rolled back to release {number} by an operator.")
+
+    def refused(self, error: EdgewrightError) -> None:
+        """It ended with an error: after some of them the device is as it was, for sure."""
+        if self._begun and isinstance(error, (RejectedRelease, Leased)):
+            self._put("", "")
+        elif self._begun:
+            self._put(FAILED, f"An operator began to roll it back: {error}")
+
+    def _put(self, state: str, detail: str) -> None:
+        if self._ledger is None or self._row is None:
+            return
+        told = replace(self._row.told, detail=detail, kept=False) if state else self._row.told
+        try:
+            self._ledger.move(self._rollout, {self._device: (state or self._row.state, told)})
+            self.missing = ""
+        except EdgewrightError as error:
+            self.missing = f"The fleet's ledger does not have it: {error}"
 
 
 def logs(fleet: Fleet, lines: int) -> tuple[Log, ...]:
@@ -154,19 +202,6 @@ def exec_golden(fleet: Fleet) -> tuple[tuple[Replayed, ...], dict[str, str]]:
     answers = asyncio.run(acts.each(fleet.devices, one, fleet.config.rollout.concurrency))
     done = tuple(answer for answer in answers.values() if isinstance(answer, Replayed))
     return done, {name: str(answer) for name, answer in answers.items() if not isinstance(answer, Replayed)}
-
-
-def _note(ledger: Ledger, device: str, number: int) -> str:
-    """The device counts as failed in the newest rollout, if it is in it. "", or why the ledger does not have it."""
-    try:
-        rollout = ledger.newest()
-        row = ledger.row(rollout.id, device) if rollout else None
-        if rollout and row and row.state != FAILED:
-            said = f"Rolled back to release {number} by an operator."
-            ledger.move(rollout.id, {device: (FAILED, replace(row.told, detail=said, kept=False))})
-    except EdgewrightError as error:
-        return f"The fleet's ledger does not have it: {error}"
-    return ""
 
 
 def _back(device: Device, answer: Back | EdgewrightError) -> Back:
