@@ -19,7 +19,9 @@ from edgewright.core.model import Model, TensorSpec
 from edgewright.core.task import Dataset, Sample, TaskSpec
 from edgewright.targets import emit
 from edgewright.targets.calibration import Calibration
+from edgewright.targets.cann import build as cann_build
 from edgewright.targets.cann import sensitivity
+from edgewright.targets.cann.conversion import prepare
 
 TASK = TaskSpec("tensors")
 CANN = targets.get("cann")
@@ -186,6 +188,56 @@ def test_the_file_handed_to_the_converter_is_opset_11(build, tmp_path, samples):
     model = model_of(tmp_path / "new.onnx", opset=17)
     result, _ = build(model, recipes(model)["fp16"])
     assert any("opset 17 → 11" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(("opset", "written"), [(11, 6), (13, 7)])
+def test_the_file_has_the_format_of_its_operator_set(build, tmp_path, opset, written):
+    """ONNX Runtime 1.5.2, which AMCT of CANN 8.0 uses, reads format 7 at most."""
+    small(tmp_path / "new.onnx", [1, 3, 16, 16])
+    graph = onnx.load(str(tmp_path / "new.onnx"))
+    graph.opset_import[0].version, graph.ir_version = opset, 10
+    onnx.save(graph, str(tmp_path / "new.onnx"))
+    model = model_of(tmp_path / "new.onnx", opset=opset)
+    recipe = recipes(model)["fp16"]
+    kept = replace(recipe, graph=tuple(step for step in recipe.graph if step.kind != "set_opset"))
+    (made,) = prepare({"main": model}, TASK, kept, None, tmp_path / "work")
+    assert onnx.load(str(made.folder / "model.onnx")).ir_version == written
+
+
+def test_a_converter_newer_than_the_device_is_refused(build, model, toolkit):
+    with pytest.raises(ToolError, match=r"CANN 9\.1\.0 .* CANN 8\.1\.RC1, which the device has") as caught:
+        build(model, recipes(model)["fp16"], prefix=toolkit.prefix / "cann")
+    assert "8.1.RC1 or older" in caught.value.remedy
+
+
+def test_what_the_converter_reads_counts_and_not_what_the_devices_would(model):
+    facts = replace(FACTS, accelerator={**FACTS.accelerator, "cann": "9.1.0"})
+    recipe = next(one for one in CANN.offers(model, TASK, facts, {}, True) if one.name == "fp16")
+    assert recipe.graph[-1].params["at_most"] == 18
+    theirs = cann_build._for_converter(recipe, "8.1.RC1", "here")
+    assert theirs.graph[-1].params == {"version": 11, "at_most": 13} and theirs.toolchain["cann"] == "8.1.RC1"
+    assert cann_build._for_converter(recipe, "", "here") == recipe
+
+
+@pytest.mark.parametrize(("cann", "at_most"), [("8.0.RC3", 11), ("8.1.RC1", 13), ("9.1.0", 18), ("", 11)])
+def test_int8_may_use_a_newer_operator_set_where_amct_is_not_known_to_refuse_it(model, cann, at_most):
+    facts = replace(FACTS, accelerator={**FACTS.accelerator, "cann": cann})
+    found = {one.name: one for one in CANN.offers(model, TASK, facts, {}, True)}
+    assert found["int8"].graph[-1].params == {"version": 11, "at_most": at_most}
+
+
+def test_modelslim_leaves_out_what_the_mixed_rung_and_the_recipe_name(model, samples, tmp_path):
+    rungs = {}
+    for name, recipe in recipes(model, quantiser="modelslim").items():
+        if recipe.quantiser.get("kind"):
+            kept = replace(recipe, keep_float=("conv2",) if name == "int8" else ())
+            (made,) = prepare({"main": model}, TASK, kept, samples, tmp_path / name)
+            text = (made.folder / "quantise.py").read_text()
+            compile(text, "quantise.py", "exec")
+            rungs[name] = next(line for line in text.splitlines() if line.startswith("EXCLUDED"))
+            assert "exclude_nodes=EXCLUDED" in text and made.commands[0] == ("python3", "quantise.py")
+    assert "['conv2']" in rungs["int8"]
+    assert "conv" in rungs["mixed"], "the mixed rung is not the same INT8 again"
 
 
 def test_gears_give_one_artefact_for_several_batches_without_int8(build, model):

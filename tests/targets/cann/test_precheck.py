@@ -87,7 +87,8 @@ def test_operators_of_a_foreign_domain_stop() -> None:
     [
         (11, "5.1.RC2", False, set()), (13, "5.1.RC2", False, {"error"}), (13, "8.1.RC1", False, set()),
         (17, "8.1.RC1", False, {"warning"}), (18, "9.1.0", False, set()), (19, "9.1.0", False, {"error"}),
-        (9, "9.1.0", False, {"error"}), (13, "8.1.RC1", True, {"error"}), (13, "9.1.0", True, {"warning"}),
+        (9, "9.1.0", False, {"error"}), (13, "8.0.RC3", True, {"error"}), (13, "7.0.0", True, {"error"}),
+        (13, "8.1.RC1", True, {"warning"}), (13, "9.1.0", True, {"warning"}), (13, "", True, {"warning"}),
         (11, "8.1.RC1", True, set()), (17, "", False, {"warning"}),
     ],
 )  # fmt: skip

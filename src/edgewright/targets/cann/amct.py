@@ -3,6 +3,7 @@ atlasamct_16_0152 to 0163. A calibration file is one whole batch as raw numbers;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def convert_command() -> tuple[str, ...]:
     return ("amct_onnx", "convert", "--model", "model.onnx", "--save_path", f"./{PREFIX}")
 
 
-MODELSLIM = '''"""Quantises model.onnx by msModelSlim, the vendor's other way in. Source of the calls: modelslim_0052.
+MODELSLIM = '''"""Quantises model.onnx by msModelSlim, the vendor's other way in. Source of the calls: modelslim_0052
+and the page QuantConfig of its documentation (exclude_nodes).
 
 Not seen on a machine that has it: the package is not public.
 """
@@ -72,15 +74,21 @@ import numpy as np
 from msmodelslim.onnx.post_training_quant import QuantConfig, run_quantize
 
 INPUTS = {inputs!r}
+EXCLUDED = {excluded!r}  # nodes that stay in float
 
 samples = []
 for number, (name, shape, dtype) in enumerate(INPUTS):
     files = sorted(glob.glob("calibration/input_%d/*.bin" % number))
     samples.append([np.fromfile(path, dtype).reshape(shape) for path in files])
-run_quantize("model.onnx", "{output}", QuantConfig(calib_data=[list(one) for one in zip(*samples)]))
+run_quantize("model.onnx", "{output}", QuantConfig(
+    calib_data=[list(one) for one in zip(*samples)],
+    exclude_nodes=EXCLUDED,
+))
 '''
 
 
-def modelslim_script(inputs: Sequence[Port]) -> str:
+def modelslim_script(inputs: Sequence[Port], skip_layers: Iterable[str]) -> str:
+    """`quantise.py`, run in the model's folder: the nodes of `skip_layers` stay in float."""
     described = [(port.name, tuple(port.shape), port.dtype) for port in inputs]
-    return MODELSLIM.replace("{inputs!r}", repr(described)).replace("{output}", DEPLOYED)
+    values = {"{inputs!r}": repr(described), "{excluded!r}": repr(list(skip_layers)), "{output}": DEPLOYED}
+    return re.sub("|".join(map(re.escape, values)), lambda found: values[found.group()], MODELSLIM)

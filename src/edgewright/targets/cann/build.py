@@ -15,7 +15,9 @@ from edgewright.core.recipe import EngineSpec, Recipe
 from edgewright.core.task import Dataset, TaskSpec
 from edgewright.targets import emit
 from edgewright.targets.cann import amct, check_result, fusion, toolkit, vendor_errors
+from edgewright.targets.cann.atc_options import older
 from edgewright.targets.cann.conversion import Conversion, prepare
+from edgewright.targets.cann.offers import newest_opset
 from edgewright.targets.cann.quantised_model import counts
 from edgewright.targets.cann.toolkit import Toolkit
 
@@ -42,10 +44,33 @@ async def build_on(
             "Name one by `options: {toolkit: DIR}` or `host: ssh://…`; or write the conversion for another machine: "
             "`edgewright export-code convert`, then `edgewright build --import`.",
         )
+    theirs = _for_converter(recipe, found.version, host.address)
     with tempfile.TemporaryDirectory(prefix="edgewright-cann-") as work:
-        conversions = prepare(models, spec, recipe, calibration, Path(work))
+        conversions = prepare(models, spec, theirs, calibration, Path(work))
         finished = [await _convert(host, one, recipe, found, folder) for one in conversions]
     return assemble(recipe, conversions, finished, folder)
+
+
+def _for_converter(recipe: Recipe, version: str, address: str) -> Recipe:
+    """The recipe for the converter's own CANN: that is what reads the graph and the options. ToolError where the device
+    has an older one: an .om runs on the CANN that made it or on a newer one (GE docs; cann.md 1.5)."""
+    device = str(recipe.toolchain.get("cann") or "")
+    if older(device, version):
+        raise ToolError(
+            f"What CANN {version} on {address} converts does not run on CANN {device}, which the device has.",
+            f"Name a toolkit of CANN {device} or older by `options: {{toolkit: DIR}}` or `host: ssh://…`, or "
+            "upgrade the device.",
+        )
+    if not version:
+        return recipe
+    newest = newest_opset(version)
+    steps = tuple(
+        replace(step, params={**step.params, "at_most": min(int(step.params["at_most"]), newest)})
+        if step.kind == "set_opset" and "at_most" in step.params
+        else step
+        for step in recipe.graph
+    )
+    return replace(recipe, graph=steps, toolchain={**recipe.toolchain, "cann": version})
 
 
 async def _convert(host: Link, conversion: Conversion, recipe: Recipe, found: Toolkit, folder: Path) -> dict[str, int]:

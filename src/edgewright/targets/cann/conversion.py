@@ -19,6 +19,7 @@ from edgewright.core.record import Record
 from edgewright.core.task import Dataset, TaskSpec
 from edgewright.graph import surgery
 from edgewright.graph.step import apply
+from edgewright.graph.steps.set_opset import IR_VERSION
 from edgewright.targets import emit
 from edgewright.targets.calibration import Calibration
 from edgewright.targets.cann import aipp, amct, atc_settings, gears, sensitivity
@@ -71,8 +72,9 @@ def _prepare(
     stops = [finding for finding in found if finding.severity == "error"]
     if stops:
         raise ToolError(f"{stops[0].title}: {stops[0].detail}", stops[0].remedy or "Change the model there.")
+    _plain_format(graph)
     emit.write_graph(graph, folder / "model.onnx")
-    _asserted(folder / "model.onnx", surgery.opset(graph))
+    _asserted(folder / "model.onnx", surgery.opset(graph), graph.ir_version)
     commands: list[tuple[str, ...]] = []
     if recipe.quantiser.get("kind"):
         commands.append(_quantising(graph, task, recipe, calibration, inputs, outputs, folder, notes))
@@ -119,13 +121,25 @@ def _fixed(inputs: tuple[Port, ...], kinds: set[str]) -> None:
             )
 
 
-def _asserted(path: Path, wanted: int) -> None:
-    """The operator set in the file that was written, read back: what it says is what the vendor's parser gets."""
+def _plain_format(graph: Any) -> None:
+    """The file format that belongs to the operator set: an exporter's newer one says nothing more, and AMCT's ONNX
+    Runtime refuses it (1.5.2 of CANN 8.0 reads 7, 1.14 reads 8: ONNX Runtime's compatibility table)."""
+    newest = IR_VERSION.get(surgery.opset(graph), graph.ir_version)
+    if not graph.functions:  # functions of the model's own came with format 8
+        graph.ir_version = min(graph.ir_version, newest)
+
+
+def _asserted(path: Path, opset: int, ir_version: int) -> None:
+    """The operator set and format in the file that was written, read back: what the vendor's parser gets."""
     import onnx
 
-    written = surgery.opset(onnx.load(str(path), load_external_data=False))
-    if written != wanted:
-        raise InputError(f"{path.name} was written in opset {written}, not {wanted}.", "Report this.")
+    model = onnx.load(str(path), load_external_data=False)
+    written = (surgery.opset(model), model.ir_version)
+    if written != (opset, ir_version):
+        raise InputError(
+            f"{path.name} was written in opset {written[0]} and format {written[1]}, not {opset} and {ir_version}.",
+            "Report this.",
+        )
 
 
 def _has_unit(chain: Mapping[str, Any], inputs: tuple[Port, ...]) -> bool:
@@ -158,7 +172,8 @@ def _quantising(
         notes.append(sensitivity.sentence(ranked))
     batches = amct.write_batches(data, inputs, folder / "calibration")
     if kind == "modelslim":
-        (folder / "quantise.py").write_text(amct.modelslim_script(inputs), encoding="utf-8")
+        (folder / "quantise.py").write_text(amct.modelslim_script(inputs, skipped), encoding="utf-8")
+        notes.append(f"msModelSlim calibrates on {batches} batches; {len(skipped)} nodes are left out (exclude_nodes).")
         return ("python3", "quantise.py")
     (folder / "amct.cfg").write_text(amct.configuration(batches, skipped), encoding="utf-8")
     notes.append(f"AMCT calibrates on {batches} batches; {len(skipped)} layers are left in FP16 (skip_layers).")

@@ -14,6 +14,8 @@ from edgewright.core.model import Model, Step
 from edgewright.core.recipe import Recipe
 from edgewright.core.task import TaskSpec
 from edgewright.targets.cann import boards, gears, soc
+from edgewright.targets.cann.atc_options import older
+from edgewright.targets.cann.precheck import AMCT_OPSET, AMCT_UNKNOWN
 from edgewright.targets.cann.quantised_model import is_quantised
 from edgewright.targets.preparation import graph_steps, known_options
 
@@ -22,8 +24,6 @@ OPTIONS = (
     "toolkit", "host", "board", "soc_version", "aipp", "quantiser", "calibration_samples", "fusion",
     "op_precision_mode", "small_channel", "keep_dtype", "gears",
 )  # fmt: skip
-AMCT_OPSET = 11
-"""The operator set AMCT reads (atlasamct_16_0152), and the one every CANN from 5 on parses."""
 CALIBRATION_SAMPLES = 32
 
 
@@ -40,7 +40,8 @@ def offers(
         yield Recipe(name="int8", precision="int8", quantiser={"kind": "convert"}, reason=reason, **common)
         return
     if calibrated and "gears" not in toolchain:
-        yield from _quantised(given, {**common, "graph": _steps(spec, AMCT_OPSET)})
+        newest = AMCT_OPSET if older(str(toolchain["cann"]), AMCT_UNKNOWN) else newest
+        yield from _quantised(given, {**common, "graph": _steps(spec, newest)})
     yield Recipe(
         name="fp16",
         precision="fp16",
@@ -84,7 +85,8 @@ def _quantised(given: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[
         precision="mixed",
         quantiser={**settings, "skip": "sensitive"},
         only_if_failed=("int8",),
-        reason="INT8 lost too much: the layers whose results it changes most stay in FP16 (AMCT's skip_layers).",
+        reason="INT8 lost too much: the layers whose results it changes most stay in FP16 "
+        f"({'skip_layers of AMCT' if kind == 'amct' else 'exclude_nodes of msModelSlim'}).",
         **common,
     )
 

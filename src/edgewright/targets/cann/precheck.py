@@ -23,6 +23,9 @@ INTEGER = {"DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger
 AMCT_TYPES = {"AscendQuant", "AscendDequant", "AscendWeightQuant", "AscendAntiQuant"}
 SHAPES_ONLY = {"Shape", "Size", "Constant", "ConstantOfShape", "NonZero"}
 OLDEST_OPSET, AMCT_OPSET = 11, 11
+"""The oldest that atc documents, and the one AMCT reads (atlasamct_16_0152)."""
+AMCT_UNKNOWN = "8.1"
+"""From this CANN on it is not confirmed what AMCT reads: the vendor's page that says opset 11 is of 8.0."""
 LONGEST_NAME = 127  # ACL_MAX_TENSOR_NAME_LEN less the end of the string
 MOST_EVIDENCE = 20
 DEEPEST = 8  # graphs inside graphs that are looked into
@@ -109,10 +112,10 @@ def _opset(model: Any, cann: str, quantised: bool) -> Iterator[Finding]:
         severity = "error" if sure else "warning"
         yield _finding("opset", severity, "The operator set is newer than the converter reads", detail, remedy)
     if quantised and not carries and version > AMCT_OPSET:
-        sure = not cann or older(cann, "9.0")
-        detail = (
-            f"The graph is of opset {version}; AMCT reads {AMCT_OPSET}{'' if sure else ' (8.0; of 9.x not confirmed)'}."
-        )
+        sure = older(cann, AMCT_UNKNOWN)
+        detail = f"The graph is of opset {version}; AMCT of CANN 8.0 reads {AMCT_OPSET}."
+        if not sure:
+            detail += f" What that of CANN {cann or '(unknown)'} reads is not confirmed."
         yield _finding("opset", "error" if sure else "warning", "AMCT reads opset 11", detail, remedy)
 
 

@@ -30,6 +30,9 @@ VAGUE = {
 }
 """Names of families of chips: atc does not know them, or they do not say which chip."""
 
+NEWER = re.compile(r"Ascend950[A-Z]*_[0-9A-Za-z]{1,12}")
+"""Chips newer than that table, by the rule alone (users' programs name Ascend950PR_9579 and Ascend950PR_9599)."""
+
 FIRST_910B = "Ascend910B1, Ascend910B2, Ascend910B2C, Ascend910B3, Ascend910B4 or Ascend910B4-1, as npu-smi shows it"
 
 
@@ -42,7 +45,7 @@ def checked(text: str) -> str:
     if text == "Ascend910B":
         message = "soc_version 'Ascend910B' is an older chip (2019), not the 910B1 to 910B4 of A2 machines."
         raise ConfigError(message, f"Write {FIRST_910B}.")
-    if text in KNOWN:
+    if text in KNOWN or NEWER.fullmatch(text):
         return text
     bare = re.sub(r"^ascend[\s_-]*", "", text.strip(), flags=re.IGNORECASE)
     for name, meant in VAGUE.items():
