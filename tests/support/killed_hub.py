@@ -39,6 +39,9 @@ class Killed:
     @contextlib.contextmanager
     def committed(self, ledger: Ledger) -> Iterator[None]:
         with self._whole(ledger):
+            if not _made(ledger):  # the file itself is being made: nothing of a rollout is in it
+                yield
+                return
             states, last = _states(ledger), _last(ledger)
             yield
             moved = [f"{device}: {states.get(device)} → {now}" for device, now in _states(ledger).items()]
@@ -56,6 +59,10 @@ class Killed:
             out.flush()
             os.fsync(out.fileno())
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _made(ledger: Ledger) -> bool:
+    return bool(ledger._base.execute("select 1 from sqlite_master where name = 'event'").fetchall())
 
 
 def _states(ledger: Ledger) -> dict[str, str]:
