@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgewright.core.errors import DeviceError
+from edgewright.store import database
 from edgewright.store.database import Database
 
 MIGRATIONS = (
@@ -78,6 +82,28 @@ def test_a_file_of_an_older_form_is_brought_to_the_newest(tmp_path: Path) -> Non
     base = sqlite3.connect(path)
     assert base.execute("select b from two").fetchall() == [("x;y",)]
     base.close()
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_a_file_whose_making_is_killed_is_made_by_the_next_one(tmp_path: Path, cut: int) -> None:
+    path, child = tmp_path / "n.sqlite", os.fork()
+    if child == 0:
+        base, begun = database._Connection.execute, iter(range(cut))
+
+        def execute(self: database._Connection, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql.strip().startswith(("create", "insert")) and next(begun, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return base(self, sql, *values)
+
+        database._Connection.execute = execute  # type: ignore[method-assign, assignment]
+        try:
+            Notes(path)
+        finally:
+            os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1]) == (cut < 4)
+    with Notes(path) as notes:
+        notes.note("x")
+        assert notes.notes() == ["x"]
 
 
 def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
