@@ -12,9 +12,15 @@ set(include_dirs ${ASCEND_INCLUDE_DIR})
 set(library_dirs ${ASCEND_LIBRARY_DIR} $ENV{NPU_HOST_LIB})
 foreach(root IN LISTS roots)
     list(APPEND include_dirs ${root}/include ${root}/${CMAKE_SYSTEM_PROCESSOR}-linux/include ${root}/runtime/include)
-    # devlib and stub hold libraries to link with, not to run with.
-    list(APPEND library_dirs ${root}/lib64 ${root}/${CMAKE_SYSTEM_PROCESSOR}-linux/lib64 ${root}/devlib
-        ${root}/${CMAKE_SYSTEM_PROCESSOR}-linux/devlib ${root}/runtime/lib64/stub)
+    # devlib and stub hold libraries to link with, not to run with. Folders without a processor's name are the building
+    # machine's, unless the root is itself that of the processor which will run the program.
+    set(processor ${CMAKE_SYSTEM_PROCESSOR}-linux)
+    if(NOT CMAKE_CROSSCOMPILING OR root MATCHES "/${processor}(/|$)")
+        list(APPEND library_dirs ${root}/lib64 ${root}/${processor}/lib64 ${root}/devlib ${root}/${processor}/devlib
+            ${root}/runtime/lib64/stub)
+    else()
+        list(APPEND library_dirs ${root}/${processor}/lib64 ${root}/${processor}/devlib)
+    endif()
 endforeach()
 
 find_path(ACL_HEADERS acl/acl.h PATHS ${include_dirs} NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
