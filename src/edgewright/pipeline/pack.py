@@ -53,16 +53,22 @@ def pack(
     packages = {"packages": {"for": wheels.platform, "executed": wheels.executed}} if wheels else {}
     attest(bundle, {"decision": decision, "evidence": evidence or {}, **packages})
     told = provenance(bundle, artifact, decision, golden, goal=goal, inputs=inputs)
-    write_text(str(beside(bundle.path, PROVENANCE)), json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    _write(beside(bundle.path, PROVENANCE), told)
     return bundle
 
 
 def attest(bundle: Bundle, statements: Mapping[str, Any]) -> Path:
     """Writes what is claimed of a bundle beside it, bound to its digest."""
     path = bundle.path.with_name(bundle.path.name + ".attestation.json")
-    text = json.dumps({"subject": {"sha256": bundle.digest}, **plain(statements)}, indent=1, ensure_ascii=False)
-    write_text(str(path), text + "\n")
+    _write(path, {"subject": {"sha256": bundle.digest}, **plain(statements)})
     return path
+
+
+def _write(path: Path, told: Any) -> None:
+    """Left alone where it says that already: who packs again, after a kill, changes nothing."""
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_text(str(path), text)
 
 
 def needs(artifact: Artifact, golden: Golden, wheels: Wheels | None = None) -> Needs:
