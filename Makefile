@@ -34,8 +34,10 @@ fleet-up: $(VENV)/.installed-for-tests
 fleet-down: $(BIN)/python
 	@$(BIN)/python tools/fleet.py down
 
-# A file of tests stays in one process, because its tests share what they set up.
-SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A file of tests stays in one process, because its tests share what they set up. Many of them wait for a while, for
+# time-outs and for other processes: one process more than there are processors.
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
+SPREAD := -n $(shell expr $(PROCESSORS) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-for-tests
 	sh tools/system-packages.sh

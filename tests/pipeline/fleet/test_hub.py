@@ -104,7 +104,6 @@ def test_a_hub_that_is_killed_again_and_again_forgets_no_device_and_does_none_tw
     """At every write of its ledger, before the commit and after: support/killed_hub.py finds them by itself."""
     bundle = yard.bakery.bundle(score=0.5)
     yard.rollout["waves"] = [{"name": "canary", "select": "group=canary", "bake_s": 0.05}]
-    yard.rollout |= {"attempts": 10, "pause_s": 0.05}  # an installer that outlives its hub is waited for
     yard.write({"all": bundle})
     argv = [sys.executable, str(KILLED_HUB), str(yard.what), str(yard.home)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=280, check=False)

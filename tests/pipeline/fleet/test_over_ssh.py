@@ -61,7 +61,6 @@ def test_a_hub_that_is_killed_while_devices_install_is_resumed(behind_ssh: tuple
     journals say how often each was changed."""
     yard, _ = behind_ssh
     bundle = yard.bakery.bundle(score=0.5)
-    yard.rollout |= {"attempts": 8, "pause_s": 0.2}  # an installer that lost its hub is given the time to end
     yard.write({"all": bundle})
     journal, incoming = yard.roots["dev-1"] / "journal.jsonl", [yard.roots[f"dev-{n}"] / "incoming" for n in (2, 3)]
     _killed_when(yard, lambda: journal.is_file() and '"received"' in journal.read_text())

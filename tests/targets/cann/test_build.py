@@ -179,6 +179,15 @@ def test_another_chip_than_the_devices_is_refused(model):
         recipes(model, soc_version="Ascend310B")
 
 
+def test_a_chip_that_no_table_has_is_converted_for_by_the_devices_word(model, tmp_path):
+    facts = replace(FACTS, accelerator={**FACTS.accelerator, "soc_version": "Ascend310B7"})
+    for options in ({}, {"soc_version": "Ascend310B7"}):
+        recipe = next(one for one in CANN.offers(model, TASK, facts, options, False) if one.name == "fp16")
+        (made,) = prepare({"main": model}, TASK, recipe, None, tmp_path / str(len(options)))
+        assert "--soc_version=Ascend310B7" in made.commands[0]
+    assert "reported" not in recipes(model)["fp16"].toolchain
+
+
 def test_the_file_handed_to_the_converter_is_opset_11(build, tmp_path, samples):
     small(tmp_path / "new.onnx", [1, 3, 16, 16])
     graph = onnx.load(str(tmp_path / "new.onnx"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.core.errors import InputError
 from edgewright.targets.cann import handover
 
 
@@ -46,3 +47,16 @@ def test_without_a_toolkit_the_remedy_names_bash(tmp_path: Path) -> None:
     handover.write_script(tmp_path, "net", [])
     done = convert(tmp_path, tmp_path / "nowhere", "sh", "convert.sh")
     assert done.returncode == 1 and "bash convert.sh" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["Version=9.1.0\n", "# version: 1.0\nruntime_running_version=[7.8.0.1.238:8.3.RC1]\n"], ids=["9", "8"]
+)
+def test_what_a_newer_cann_than_the_devices_converted_is_not_taken_back(tmp_path: Path, text: str) -> None:
+    (tmp_path / "version.cfg").write_text(text)
+    with pytest.raises(InputError, match=r"does not run on CANN 8\.1\.RC1"):
+        handover._refuse_newer(tmp_path / "atlas" / "fp16", "8.1.RC1")
+    handover._refuse_newer(tmp_path / "atlas" / "fp16", "9.1.0")
+    handover._refuse_newer(tmp_path / "atlas" / "fp16", "")
+    (tmp_path / "version.cfg").unlink()
+    handover._refuse_newer(tmp_path / "atlas" / "fp16", "8.1.RC1")

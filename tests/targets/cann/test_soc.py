@@ -72,6 +72,15 @@ def test_a_chip_newer_than_the_table_can_be_named_as_the_rule_names_it() -> None
             soc.checked(wrong)
 
 
+def test_the_devices_own_word_for_a_chip_is_taken_and_a_familys_name_is_not() -> None:
+    assert soc.checked("Ascend310B7", reported="Ascend310B7") == "Ascend310B7"
+    for text in ("Ascend310B", "Ascend910B", "Ascend310B7; rm", "Ascend"):
+        with pytest.raises(ConfigError):
+            soc.checked(text, reported=text)
+    with pytest.raises(ConfigError):
+        soc.checked("Ascend310B8", reported="Ascend310B7")
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_a_known_chip_or_refused(text: str) -> None:
     try:

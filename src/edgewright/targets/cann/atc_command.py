@@ -25,11 +25,12 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def build(settings: Mapping[str, str], *, soc_version: str, cann: str) -> tuple[str, ...]:
+def build(settings: Mapping[str, str], *, soc_version: str, cann: str, reported: str = "") -> tuple[str, ...]:
     """The words after `atc`, in the order of the table. `settings` maps option names (no dashes) to values, without
-    soc_version; ConfigError for the first thing the table refuses."""
-    given = {**settings, "soc_version": soc.checked(soc_version)}
-    if soc.checked(settings.get("soc_version", soc_version)) != given["soc_version"]:
+    soc_version; `reported` is the chip's name by the device's own word. ConfigError for the first thing the table
+    refuses."""
+    given = {**settings, "soc_version": soc.checked(soc_version, reported)}
+    if soc.checked(settings.get("soc_version", soc_version), reported) != given["soc_version"]:
         raise ConfigError("soc_version is given twice, and differs.", "Give it once.")
     for name, value in given.items():
         if name not in atc_options.options():
@@ -39,7 +40,7 @@ def build(settings: Mapping[str, str], *, soc_version: str, cann: str) -> tuple[
             raise ConfigError(f"The value of --{name} has control characters.", "Write it without.")
         if atc_rules.open_to_shell(value) and atc_options.options()[name].kind not in ("file", "path"):
             raise ConfigError(f"The value of --{name} has a `$`, and no shell will fill it in.", "Write the value.")
-    machine = Machine(cann, given["soc_version"])
+    machine = Machine(cann, given["soc_version"], reported)
     for rule in RULES:
         for one in rule(given, machine):
             if one.problem.severity == "error":

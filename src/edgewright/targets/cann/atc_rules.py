@@ -30,10 +30,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Machine:
-    """What is known beside the command: the version of CANN and the chip ("" where unknown)."""
+    """What is known beside the command: the version of CANN, the chip, and the name by which a device reported one that
+    no table has ("" where unknown)."""
 
     cann: str = ""
     soc_version: str = ""
+    reported: str = ""
 
 
 Rule = Callable[[Settings, Machine], Iterator[Fault]]
@@ -138,7 +140,7 @@ def _named_chip(written: str, machine: Machine) -> Iterator[Fault]:
         yield fault("soc_version", "warning", what, why, remedy)
         return
     try:
-        right = soc.checked(written)
+        right = soc.checked(written, machine.reported)
     except ConfigError as error:
         right = _meant_chip(written, machine)
         why = "atc knows only names of chips (E10001)."

@@ -49,7 +49,8 @@ def command(role: Role, recipe: Recipe, inputs: Sequence[Port], folder: Path, *,
     if chain.get("host") or chain.get("machine") not in (None, "", platform.machine()):
         # Converted on another machine than the device's: the .om has to be told whose processor runs the program.
         options["host_env_os"], options["host_env_cpu"] = "linux", str(chain.get("machine") or "aarch64")
-    return ("atc", *atc_command.build(options, soc_version=str(chain["soc_version"]), cann=str(chain["cann"])))
+    known = {"cann": str(chain["cann"]), "reported": str(chain.get("reported", ""))}
+    return ("atc", *atc_command.build(options, soc_version=str(chain["soc_version"]), **known))
 
 
 def _dims(port: Port) -> str:

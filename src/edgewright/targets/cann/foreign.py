@@ -56,7 +56,8 @@ def write(spec: ModelSpec, facts: Facts, options: Mapping[str, Any], folder: Pat
             settings["input_shape"] = ";".join(shapes)
             settings["input_format"] = layout if all(len(s) == 4 for s in spec.inputs.values()) else "ND"
         settings |= {"precision_mode_v2": mode, "log": "error"}
-        words = atc_command.build(settings, soc_version=str(chain["soc_version"]), cann=str(chain["cann"]))
+        known = {"cann": str(chain["cann"]), "reported": str(chain.get("reported", ""))}
+        words = atc_command.build(settings, soc_version=str(chain["soc_version"]), **known)
         lines[recipe] = (f"main {shlex.join(('atc', *words))}",)
     return lines
 

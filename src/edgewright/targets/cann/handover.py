@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from edgewright.core.recipe import Recipe
 from edgewright.core.task import Dataset, TaskSpec
 from edgewright.targets import emit
 from edgewright.targets.cann import amct
+from edgewright.targets.cann.atc_options import older
 from edgewright.targets.cann.build import assemble
 from edgewright.targets.cann.conversion import Conversion, prepare
 from edgewright.targets.cann.quantised_model import counts
@@ -73,6 +75,7 @@ def read(folder: Path, recipe: Recipe, into: Path) -> BuildResult:
         conversions.append(one)
     if not conversions:
         raise InputError(f"{folder} holds no conversion.", "Give a folder that `export-code convert` wrote.")
+    _refuse_newer(folder, str(recipe.toolchain.get("cann") or ""))
     simulated = recipe.toolchain.get("simulated") or _was_simulated(folder)
     recipe = replace(recipe, toolchain={**recipe.toolchain, "simulated": bool(simulated)})
     return assemble(recipe, tuple(conversions), quantised, into)
@@ -86,9 +89,24 @@ def _keep(place: Path, logs: Path) -> None:
 
 
 def _was_simulated(folder: Path) -> bool:
+    return "simulated=" in _version_file(folder)
+
+
+def _refuse_newer(folder: Path, device: str) -> None:
+    """InputError where a newer CANN than the device's converted: its .om does not run there (cann.md 1.5). Toolkits
+    without a version.cfg say nothing."""
+    found = re.search(r"^(?:Version=|\w+_running_version=\[[^\]\s]*:)([0-9][\w.+-]*)", _version_file(folder), re.M)
+    if found and older(device, found.group(1)):
+        raise InputError(
+            f"CANN {found.group(1)} converted this, and what it makes does not run on CANN {device} of the device.",
+            f"Convert it with CANN {device} or older, or upgrade the device.",
+        )
+
+
+def _version_file(folder: Path) -> str:
     """The script leaves the toolkit's version.cfg at the top; a stand-in says in it what it is."""
     path = folder.parent.parent / "version.cfg"
-    return path.is_file() and "simulated=" in path.read_text(encoding="utf-8", errors="replace")[: 1 << 16]
+    return path.read_text(encoding="utf-8", errors="replace")[: 1 << 16] if path.is_file() else ""
 
 
 README = """# Conversion of {project}

@@ -136,7 +136,9 @@ def toolchain_of(facts: Facts, given: Mapping[str, Any]) -> dict[str, Any]:
     """Chip, toolkit and switches. ConfigError where the configuration names another chip than the device has."""
     found = str(facts.accelerator.get("soc_version", ""))
     row = boards.board(str(given["board"])) if given.get("board") else None
-    named = soc.checked(str(given["soc_version"])) if given.get("soc_version") else row.soc_version if row else ""
+    named = (
+        soc.checked(str(given["soc_version"]), found) if given.get("soc_version") else row.soc_version if row else ""
+    )
     if named and found and named != found:
         raise ConfigError(
             f"The configuration says {named}, and the device has {found}.",
@@ -156,6 +158,8 @@ def toolchain_of(facts: Facts, given: Mapping[str, Any]) -> dict[str, Any]:
         "simulated": facts.simulated,
         "aipp": given.get("aipp", "rgb"),
     }
+    if found and not soc.in_table(found):
+        chain["reported"] = found  # no table here has it: the device's word for it
     if "fusion" in given:
         chain["fusion"] = _switches(given["fusion"])
     if "gears" in given:

@@ -36,16 +36,24 @@ NEWER = re.compile(r"Ascend950[A-Z]*_[0-9A-Za-z]{1,12}")
 FIRST_910B = "Ascend910B1, Ascend910B2, Ascend910B2C, Ascend910B3, Ascend910B4 or Ascend910B4-1, as npu-smi shows it"
 
 
-def checked(text: str) -> str:
+def in_table(text: str) -> bool:
+    return text in KNOWN or NEWER.fullmatch(text) is not None
+
+
+def checked(text: str, reported: str = "") -> str:
     """`text` if it is a chip's name as atc knows it. ConfigError, with the right name, for any other.
 
+    `reported` is what the device says of itself: a chip newer than the table passes by that name, and atc has the last
+    word; the name of a family does not.
     `Ascend910B` is refused although atc takes it: it is the chip of 2019, nearly everybody who writes it means one of
     910B1 to 910B4, and an .om for the one does not load on the other.
     """
     if text == "Ascend910B":
         message = "soc_version 'Ascend910B' is an older chip (2019), not the 910B1 to 910B4 of A2 machines."
         raise ConfigError(message, f"Write {FIRST_910B}.")
-    if text in KNOWN or NEWER.fullmatch(text):
+    if in_table(text):
+        return text
+    if text == reported and text not in VAGUE and re.fullmatch(r"Ascend[0-9]{3}[0-9A-Za-z_-]{1,16}", text):
         return text
     bare = re.sub(r"^ascend[\s_-]*", "", text.strip(), flags=re.IGNORECASE)
     for name, meant in VAGUE.items():
