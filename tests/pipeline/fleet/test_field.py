@@ -182,6 +182,22 @@ def test_a_device_that_refuses_to_go_back_is_as_it_was(tmp_path: Path, monkeypat
     assert noted["lost"][0] == FAILED and "The disk is gone." in noted["lost"][1]
 
 
+def test_a_device_that_another_operator_took_after_a_lost_answer_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def says(name: str, op: str) -> str:
+        if op == "status":
+            return json.dumps(STATUS)
+        if sum(asked == "rollback" for asked, _ in Talker.heard) == 1:
+            raise DeviceError("The connection was lost.", "Run again.")
+        return json.dumps({"error": {"kind": "leased", "message": "Somebody is at work.", "holder": {}}})
+
+    fleet = _fleet(tmp_path, monkeypatch, says, "a")
+    _open(fleet, [LIVE])
+    roll_back(fleet)
+    assert _noted(fleet)["a"][0] == FAILED
+
+
 def test_a_ledger_that_cannot_be_written_stops_no_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def says(name: str, op: str) -> str:
         return json.dumps(STATUS if op == "status" else BACK)

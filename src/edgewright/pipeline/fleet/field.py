@@ -141,7 +141,7 @@ class _Note:
     written stops no rollback; `missing` says so."""
 
     def __init__(self, ledger: Ledger | None, device: str) -> None:
-        self._ledger, self._device, self._begun, self.missing = ledger, device, False, ""
+        self._ledger, self._device, self._attempts, self.missing = ledger, device, 0, ""
         self._rollout = 0
         self._row: Row | None = None
         rollout = ledger.newest() if ledger else None
@@ -150,18 +150,19 @@ class _Note:
             self._rollout, self._row = rollout.id, row
 
     def begun(self) -> None:
-        if not self._begun:
+        if not self._attempts:
             self._put(FAILED, "An operator began to roll it back; how that ended is not known.")
-        self._begun = True
+        self._attempts += 1
 
     def done(self, number: int) -> None:
         self._put(FAILED, f"Rolled back to release {number} by an operator.")
 
     def refused(self, error: EdgewrightError) -> None:
-        """It ended with an error: after some of them the device is as it was, for sure."""
-        if self._begun and isinstance(error, (RejectedRelease, Leased)):
+        """It ended with an error. The device is as it was, for sure, where it refused; but another operator may have
+        come after a first attempt whose answer was lost."""
+        if isinstance(error, RejectedRelease) or (isinstance(error, Leased) and self._attempts == 1):
             self._put("", "")
-        elif self._begun:
+        elif self._attempts:
             self._put(FAILED, f"An operator began to roll it back: {error}")
 
     def _put(self, state: str, detail: str) -> None:
