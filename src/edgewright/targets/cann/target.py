@@ -26,7 +26,7 @@ class Cann:
     always = ("fp16", "fp32")
     baseline = "onnxruntime"
     builds_batches = True
-    handover_places = ("host", "toolkit", "cann", "machine", "simulated")
+    handover_places = ("host", "toolkit", "cann", "machine", "simulated", "reported")
 
     async def environment(self, link: Link, options: Mapping[str, Any]) -> dict[str, str]:
         """The variables that `set_env.sh` and the driver would set on the device; {} where there is no CANN."""
