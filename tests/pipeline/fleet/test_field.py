@@ -243,6 +243,33 @@ def test_every_attempt_at_a_rollback_names_the_release_that_served_before_the_fi
     assert asked == ["2-bad", "2-bad"]
 
 
+def test_a_rollback_that_is_run_again_goes_on_and_brings_no_bad_release_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run was cut after it had come to two of four, of one of which it did not hear any more."""
+    serving = {name: ["2-bad", "1-good"] for name in "abcd"}
+    cut = [True]
+
+    def says(name: str, op: str) -> str:
+        if op == "status":
+            current, previous = ({"name": release} for release in serving[name])
+            return json.dumps({**STATUS, "current": current, "previous": previous})
+        serving[name].reverse()
+        if name == "b" and cut[0]:
+            raise KeyboardInterrupt
+        return json.dumps(BACK)
+
+    fleet = _fleet(tmp_path, monkeypatch, says, *serving)
+    _open(fleet, [LIVE] * 4)
+    with pytest.raises(KeyboardInterrupt):
+        roll_back(fleet)
+    assert serving["a"][0] == serving["b"][0] == "1-good" and serving["c"][0] == "2-bad"
+    for states in ([LEFT, LEFT, ROLLED_BACK, ROLLED_BACK], [LEFT] * 4):
+        cut[0] = False
+        assert [back.state for back in roll_back(fleet)] == states
+        assert {releases[0] for releases in serving.values()} == {"1-good"}
+
+
 @pytest.mark.slow
 def test_a_rollback_whose_answer_is_lost_is_not_undone_by_the_next_attempt(
     yard: Yard, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,8 @@ from edgewright.pipeline.rollback import roll_back as roll_back_one
 from edgewright.pipeline.status import Log, log_of
 
 ROLLED_BACK, LEFT = "rolled back", "left as it is"
+BEGAN, DONE = "An operator began to roll it back", "Rolled back"
+"""How the ledger's notes of a rollback begin."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
             except EdgewrightError as error:
                 note.refused(error)
                 raise
-            if done is None:
-                return Back(device.name, LEFT, detail="There is no release before on it.")
+            if isinstance(done, str):
+                return Back(device.name, LEFT, detail=done)
             note.done(done.number)
             detail = " ".join(said for said in (done.recovered, note.missing) if said)
             return Back(device.name, ROLLED_BACK, done.number, done.digest, done.url, detail)
@@ -118,18 +120,20 @@ def roll_back(fleet: Fleet, *, dry_run: bool = False) -> tuple[Back, ...]:
         return tuple(_back(device, answers[device.name]) for device in fleet.devices)
 
 
-async def _one_back(fleet: Fleet, device: Device, note: _Note, dry_run: bool) -> RolledBack | None:
-    """One device on its release before, None where it has none. What it serves is asked once, however often it must be
-    tried: after an answer that was lost, it serves the release before already, and its `previous` is the bad one."""
+async def _one_back(fleet: Fleet, device: Device, note: _Note, dry_run: bool) -> RolledBack | str:
+    """One device on its release before, or why it is left as it is. What it serves is asked once, however often it must
+    be tried: after an answer that was lost, it serves the release before already, and its `previous` is the bad one."""
     first: dict[str, Any] = {}
 
-    async def back(link: Link) -> RolledBack | None:
+    async def back(link: Link) -> RolledBack | str:
         if not first:
             first.update(await acts.status(link))
         if not first.get("previous"):
-            return None
+            return "There is no release before on it."
         leave = str((first.get("current") or {}).get("name") or "")
-        note.begun()
+        if note.left and note.left != leave:
+            return f"It was rolled back from {note.left} already; what it should serve instead can be deployed."
+        note.begun(leave)
         return await roll_back_one(device.name, link, leave=leave, dry_run=dry_run)
 
     return await acts.asked(fleet, device, back)
@@ -137,25 +141,29 @@ async def _one_back(fleet: Fleet, device: Device, note: _Note, dry_run: bool) ->
 
 class _Note:
     """What the ledger's newest rollout has of a device that is rolled back: failed as soon as that begins, because
-    nobody may be there any more when it ends. One that had failed before keeps its reason. A ledger that cannot be
-    written stops no rollback; `missing` says so."""
+    nobody may be there any more when it ends. One that had failed before keeps its reason. `left` is the release that
+    an earlier rollback was to leave: run again, because it was interrupted, it does not bring that one back to the
+    devices that it had come to. A ledger that cannot be written stops no rollback; `missing` says so."""
 
     def __init__(self, ledger: Ledger | None, device: str) -> None:
         self._ledger, self._device, self._attempts, self.missing = ledger, device, 0, ""
-        self._rollout = 0
+        self._rollout, self._leave = 0, ""
         self._row: Row | None = None
         rollout = ledger.newest() if ledger else None
         row = ledger.row(rollout.id, device) if ledger and rollout else None
-        if rollout and row and row.state != FAILED:
+        ours = bool(row and row.state == FAILED and row.told.detail.startswith((BEGAN, DONE)))
+        self.left = row.told.replaced if row and ours else ""
+        if rollout and row and (ours or row.state != FAILED):
             self._rollout, self._row = rollout.id, row
 
-    def begun(self) -> None:
+    def begun(self, leave: str) -> None:
+        self._leave = leave
         if not self._attempts:
-            self._put(FAILED, "An operator began to roll it back; how that ended is not known.")
+            self._put(FAILED, f"{BEGAN}; how that ended is not known.")
         self._attempts += 1
 
     def done(self, number: int) -> None:
-        self._put(FAILED, f"Rolled back to release {number} by an operator.")
+        self._put(FAILED, f"{DONE} to release {number} by an operator.")
 
     def refused(self, error: EdgewrightError) -> None:
         """It ended with an error. The device is as it was, for sure, where it refused; but another operator may have
@@ -163,12 +171,12 @@ class _Note:
         if isinstance(error, RejectedRelease) or (isinstance(error, Leased) and self._attempts == 1):
             self._put("", "")
         elif self._attempts:
-            self._put(FAILED, f"An operator began to roll it back: {error}")
+            self._put(FAILED, f"{BEGAN}: {error}")
 
     def _put(self, state: str, detail: str) -> None:
         if self._ledger is None or self._row is None:
             return
-        told = replace(self._row.told, detail=detail, kept=False) if state else self._row.told
+        told = replace(self._row.told, detail=detail, replaced=self._leave, kept=False) if state else self._row.told
         try:
             self._ledger.move(self._rollout, {self._device: (state or self._row.state, told)})
             self.missing = ""
