@@ -158,6 +158,7 @@ def test_nobody_comes_again(board: Board, tmp_path: Path, moment: str) -> None:
     assert install(board, old).code == 0
     Serving(Layout(str(board.root))).stop()
     supervise(board, AGREE_S=1.0)
+    wait_for(lambda: serving(board))
     if moment == "before it told the supervisor":
         cut(board, board.bundle(score=0.4), "switched", "after", tmp_path)
     else:
@@ -274,6 +275,15 @@ def test_stopped_after_an_installer_was_killed(board: Board, tmp_path: Path) -> 
     assert serving(board) == {} and not processes.alive(state(board).get("supervisor"))
     assert install(board, board.bundle()).code == 0
     assert_one_whole_release(board, board.bundle())
+
+
+def test_releases_that_the_killed_left_are_cleared_up(board: Board, tmp_path: Path) -> None:
+    """Killed between the commit and the clearing up, again and again."""
+    for score in (0.1, 0.2, 0.3, 0.4):
+        cut(board, board.bundle(score=score), "committed", "after", tmp_path)
+    assert recover(board).code == 0
+    assert {path.name for path in Path(board.layout.releases).iterdir()} == set(board.names())
+    assert_one_whole_release(board, board.bundle(score=0.4))
 
 
 def test_half_files_of_the_killed_are_cleared_up(board: Board) -> None:

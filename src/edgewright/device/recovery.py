@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from edgewright.device import durable, mishaps, reserve, trust, wheels
 from edgewright.device.boot_counter import BootCounter
@@ -112,10 +112,10 @@ def undo(layout: Layout, new: str, old: Optional[str], was_running: bool, reason
             said = serving.follow(READY_S)
     elif switched or (told and serving.running() and not right):
         serving.stop()
-    facts = {"fails": said} if said else {}
-    Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason, **facts)
     if new not in (layout.linked(layout.current), layout.linked(layout.previous)):  # a rollback goes to `previous`
         shutil.rmtree(layout.folder(new), ignore_errors=True)
+    facts = {"fails": said} if said else {}
+    Journal(layout.journal).record("rolled back" if switched else "refused", release=new, reason=reason, **facts)
     return said
 
 
@@ -133,9 +133,7 @@ def _point_back(layout: Layout, new: str, old: Optional[str], begun: Mapping[str
 def collect(layout: Layout) -> None:
     """Removes releases that are neither current nor previous nor named by an installation that is not over, and blobs
     that none of them names."""
-    opened = (Journal(layout.journal).open_installation() or [{}])[0]
-    named = (layout.linked(layout.current), layout.linked(layout.previous), opened.get("release"), opened.get("old"))
-    kept = {str(name) for name in named if name and os.path.isdir(layout.folder(str(name)))}
+    kept = {str(name) for name in _named(layout) if name and os.path.isdir(layout.folder(str(name)))}
     used: Set[str] = set()
     for name in kept:
         digest = str((layout.describe(name) or {}).get("digest"))
@@ -154,11 +152,20 @@ def collect(layout: Layout) -> None:
         durable.remove(os.path.join(layout.incoming, name))
 
 
+def _named(layout: Layout) -> Tuple[Any, ...]:
+    """The releases that the device still needs; those of an operation that is not over, too."""
+    opened = (Journal(layout.journal).open_installation() or [{}])[0]
+    links = layout.linked(layout.current), layout.linked(layout.previous)
+    return (*links, *(opened.get(key) for key in ("release", "old", "previous")))
+
+
 def _clear_up(layout: Layout) -> None:
-    """Half files and half releases that others were killed at. Half files may be somebody's at this very moment: the
-    supervisor needs no lock for its own."""
+    """What others were killed at: half releases, those that had been replaced, half files. The latter may be somebody's
+    at this very moment: the supervisor needs no lock for its own."""
+    serves = Serving(layout).state().get("release")
+    kept = {*_named(layout), serves} if layout.linked(layout.current) else None
     for name in os.listdir(layout.releases):
-        if name.startswith(".making-"):
+        if name.startswith(".making-") or (kept is not None and _is_name(name) and name not in kept):
             shutil.rmtree(layout.folder(name), ignore_errors=True)
     for folder in (layout.root, layout.run):
         for entry in os.scandir(folder):
